@@ -1,0 +1,61 @@
+# FlashQ. `make` or `make help` lists the targets. Works with GNU Make 3.81 (macOS) and later.
+
+BIN := node_modules/.bin
+QUIET := --no-fund --no-audit --loglevel=error
+SOURCES := $(shell find src sdk/typescript/src -name '*.ts')
+BUILD_FILES := package.json tsconfig.json tsconfig.build.json sdk/typescript/package.json sdk/typescript/tsconfig.json
+# Kept by npm: newer than package-lock.json when what it names is installed.
+INSTALLED := node_modules/.package-lock.json
+BUILT := dist/.built
+
+.PHONY: help install build run dev stop check format docs test stress bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## install what package-lock.json names, when it changed
+
+build: $(BUILT) ## build the server and the client, when their sources changed
+
+run: $(BUILT) ## start the server here; settings by environment: PORT=7000 make run
+	@mkdir -p .cache/run && echo $$$$ > .cache/run/$$$$ && exec node dist/main.js
+
+dev: $(INSTALLED) ## the same, restarted whenever a source changes
+	@exec node scripts/dev.mjs
+
+stop: ## stop what make run and make dev started in this checkout
+	@node scripts/stop.mjs
+
+check: $(BUILT) ## format and lint (Biome), types (tsc), dead code (knip)
+	@$(BIN)/biome check --error-on-warnings .
+	@$(BIN)/tsc -p tsconfig.json --noEmit
+	@$(BIN)/knip
+
+format: $(INSTALLED) ## format and repair what Biome can
+	@$(BIN)/biome check --write .
+
+docs: $(INSTALLED) ## write docs/configuration.md from src/config.ts
+	@$(BIN)/vitest run --project unit test/unit/docs.test.ts --update
+
+test: check ## everything a change must pass; the last line is "N passed, N failed"
+	@$(BIN)/vitest run --project unit --project integration
+
+stress: $(BUILT) ## sustained load on a built server, about a minute
+	@$(BIN)/vitest run --project stress
+
+bench: $(BUILT) ## measure; see bench/
+	@$(BIN)/tsc -p bench/tsconfig.json
+	@node dist-bench/run.js
+
+clean: ## remove what was built
+	@rm -rf dist dist-bench sdk/typescript/dist coverage
+
+$(INSTALLED): package-lock.json
+	@echo "Installing packages"
+	@npm ci $(QUIET)
+	@touch $@
+
+$(BUILT): $(INSTALLED) $(SOURCES) $(BUILD_FILES)
+	@echo "Building the server and the client"
+	@npm run --silent build
+	@touch $@

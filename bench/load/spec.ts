@@ -1,0 +1,133 @@
+// What a load process can be asked to do, and what it answers. The orchestrator sends one `LoadSpec` at a time as a
+// line of JSON; the load process answers with one `LoadResult` (see `load/main.ts`).
+//
+// Times are milliseconds by the monotonic clock; sizes are bytes.
+
+export interface Address {
+  host: string
+  port: number
+}
+
+export type WireName = 'flashq' | 'beanstalkd'
+
+/** On a server with several workers: connections served by the owner of the queue, or by another worker. */
+export type Side = 'right' | 'wrong'
+
+export interface PushSpec {
+  kind: 'push'
+  at: Address
+  /** Every connection takes them in turn. */
+  queues: string[]
+  connections: number
+  /** Frames that each connection keeps unanswered. */
+  depth: number
+  /** Jobs in a frame; 0 is PUSH instead of PUSHB. */
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+  /** Stop after this many jobs, whatever the time. */
+  jobsMax?: number
+  /** One frame per connection in this time instead of at once after a reply. */
+  everyMs?: number
+  side?: Side
+}
+
+export interface DrainSpec {
+  kind: 'drain'
+  at: Address
+  queues: string[]
+  /** Jobs to take from each of `queues`; whole batches. */
+  jobsPerQueue: number[]
+  connections: number
+  batch: number
+  /** Every ACKB carries a result per job. */
+  results: boolean
+  side?: Side
+}
+
+/** Each connection: push one, pull one, acknowledge it, again. */
+export interface CycleSpec {
+  kind: 'cycle'
+  wire: WireName
+  at: Address
+  /** One queue is shared by all connections; otherwise there must be one for each. */
+  queues: string[]
+  connections: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
+/** Producers push singly while consumers wait in a pull, and acknowledge and pull again in one write. */
+export interface RelaySpec {
+  kind: 'relay'
+  wire: WireName
+  at: Address
+  queue: string
+  producers: number
+  consumers: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+  /** Pushes are sent at this rate on a fixed schedule; absent: as fast as replies come. */
+  ratePerSecond?: number
+}
+
+/** One small command again and again, one at a time. `untilStopped` with `everyMs` is a probe of the event loop. */
+export interface AskSpec {
+  kind: 'ask'
+  at: Address
+  cmd: 'STATS' | 'METRICS'
+  everyMs: number
+  times: number
+  untilStopped: boolean
+}
+
+/** One subscriber of all events of some queues, which reads and drops them until stopped. */
+export interface SubscribeSpec {
+  kind: 'subscribe'
+  at: Address
+  queues: string[]
+}
+
+/** The product's own client: many pushes at once, or each awaited. */
+export interface ClientSpec {
+  kind: 'client'
+  at: Address
+  modulePath: string
+  queue: string
+  pushes: number
+  concurrent: boolean
+  dataBytes: number
+}
+
+export type LoadSpec =
+  | PushSpec
+  | DrainSpec
+  | CycleSpec
+  | RelaySpec
+  | AskSpec
+  | SubscribeSpec
+  | ClientSpec
+
+export interface Percentiles {
+  p50: number
+  p99: number
+  p999: number
+  max: number
+}
+
+export interface LoadResult {
+  /** Everything that was done, warm-up and tail included. */
+  jobs: number
+  /** Jobs a second within the measured window. */
+  perSecond: number
+  /** Jobs of each of `queues` (a push only). */
+  perQueue?: number[]
+  latencyMs?: Percentiles
+  /** How late the generator itself sent, against its schedule. */
+  lateMs?: Percentiles
+  /** Lines received by a subscriber. */
+  lines?: number
+}

@@ -1,0 +1,111 @@
+// Drives BullMQ through its own Queue and Worker, in a process of its own. Argument: the folder `node_modules` it is installed in.
+//
+// Defaults of BullMQ are kept: it stores every completed job with its return value and writes its event stream.
+
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { payload } from '../load/frames.ts'
+import { serveLines } from '../load/line-server.ts'
+import { Window } from '../load/window.ts'
+import type { PeerResult, PeerSpec } from './spec.ts'
+
+interface Queue {
+  addBulk(jobs: { name: string; data: unknown }[]): Promise<unknown[]>
+  waitUntilReady(): Promise<unknown>
+  close(): Promise<void>
+}
+
+interface Worker {
+  on(event: 'completed' | 'error', listener: (cause: unknown) => void): void
+  run(): Promise<void>
+  close(force: boolean): Promise<void>
+}
+
+interface Redis {
+  flushall(): Promise<unknown>
+  disconnect(): void
+}
+
+interface Connection {
+  connection: { host: string; port: number }
+}
+
+interface BullMq {
+  Queue: new (name: string, options: Connection) => Queue
+  Worker: new (
+    name: string,
+    handler: () => Promise<unknown>,
+    options: Connection & { concurrency: number; autorun: boolean },
+  ) => Worker
+}
+
+const load = createRequire(join(process.argv[2] ?? '.', 'package.json'))
+const { Queue, Worker } = load('bullmq') as BullMq
+const { Redis } = load('ioredis') as { Redis: new (port: number, host: string) => Redis }
+const host = '127.0.0.1'
+
+serveLines(run)
+
+function run(spec: PeerSpec): Promise<PeerResult> {
+  switch (spec.op) {
+    case 'push':
+      return push(spec)
+    case 'take':
+      return take(spec)
+    case 'reset':
+      return reset(spec.port)
+  }
+}
+
+async function push(spec: Extract<PeerSpec, { op: 'push' }>): Promise<PeerResult> {
+  const connection = { host, port: spec.port }
+  const queues = Array.from(
+    { length: spec.connections },
+    () => new Queue(spec.queue, { connection }),
+  )
+  await Promise.all(queues.map((queue) => queue.waitUntilReady()))
+  const jobs = Array.from({ length: spec.batch }, (_, i) => ({
+    name: 'job',
+    data: JSON.parse(payload(spec.dataBytes, i)) as unknown,
+  }))
+  const window = new Window(spec.warmupMs, spec.measureMs)
+  let goesOn = true
+  const loop = async (queue: Queue) => {
+    while (goesOn) {
+      const added = await queue.addBulk(jobs)
+      goesOn = window.add(added.length) && goesOn
+    }
+  }
+  await Promise.all(queues.map(loop))
+  await Promise.all(queues.map((queue) => queue.close()))
+  return { jobs: window.total, perSecond: window.perSecond() }
+}
+
+async function take(spec: Extract<PeerSpec, { op: 'take' }>): Promise<PeerResult> {
+  const connection = { host, port: spec.port }
+  const handler = async () => ({ sent: true, n: 1 })
+  const worker = new Worker(spec.queue, handler, {
+    connection,
+    concurrency: spec.concurrency,
+    autorun: false,
+  })
+  let done = 0
+  const startMs = performance.now()
+  const elapsedMs = await new Promise<number>((resolve, reject) => {
+    worker.on('error', reject)
+    worker.on('completed', () => {
+      done += 1
+      if (done === spec.jobs) resolve(performance.now() - startMs)
+    })
+    worker.run().catch(reject)
+  })
+  await worker.close(true)
+  return { jobs: done, perSecond: (spec.jobs * 1000) / elapsedMs }
+}
+
+async function reset(port: number): Promise<PeerResult> {
+  const redis = new Redis(port, host)
+  await redis.flushall()
+  redis.disconnect()
+  return { jobs: 0, perSecond: 0 }
+}

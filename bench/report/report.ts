@@ -1,0 +1,41 @@
+// Collects rows while scenarios run, and writes them: one table on standard output and in `bench/results/`, raw data beside it.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Machine } from './machine.ts'
+import type { Row, Skipped } from './row.ts'
+import { markdown } from './table.ts'
+
+export class Report {
+  readonly rows: Row[] = []
+  readonly skipped: Skipped[] = []
+  /** Every slice behind the medians, by row. */
+  readonly slices: { what: string; side: string; perSecond: number[] }[] = []
+
+  add(row: Row): void {
+    this.rows.push(row)
+  }
+
+  skip(scenario: string, what: string, reason: string): void {
+    this.skipped.push({ scenario, what, reason })
+  }
+
+  addSlices(what: string, side: string, perSecond: number[]): void {
+    this.slices.push({ what, side, perSecond })
+  }
+
+  text(machine: Machine): string {
+    return markdown(machine, this.rows, this.skipped)
+  }
+
+  /** The path of the written table. */
+  save(folder: string, machine: Machine): string {
+    mkdirSync(folder, { recursive: true })
+    const name = `${machine.date.slice(0, 10)}-${machine.commit}${machine.mode === 'full' ? '' : `-${machine.mode}`}`
+    const path = join(folder, `${name}.md`)
+    writeFileSync(path, this.text(machine))
+    const raw = { machine, rows: this.rows, skipped: this.skipped, slices: this.slices }
+    writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(raw, null, 1)}\n`)
+    return path
+  }
+}

@@ -1,0 +1,446 @@
+// The client: one method per command of the server, over one connection.
+//
+// 1. Any number of calls may be under way at once; a waiting pull holds up nothing.
+// 2. A method called before `connect()` connects by itself. After `close()` every call ends with `Not connected`,
+//    until `connect()` is called again.
+// 3. `error` is emitted only when somebody listens.
+//
+// Neighbours: `batcher.ts` joins the pushes and acks of a tick, `connection.ts` carries requests, `command.ts` and
+// `reply.ts` are the words. `worker.ts` is built on this class alone.
+
+import { EventEmitter } from 'node:events'
+import { BATCH_CALLS_MAX } from './batch-request.ts'
+import { Batcher } from './batcher.ts'
+import * as commands from './command.ts'
+import { Connection } from './connection.ts'
+import { FlashQError } from './errors.ts'
+import { HandBack } from './hand-back.ts'
+import type {
+  BatchJob,
+  BatchOutcome,
+  CronJob,
+  CronOptions,
+  EventListener,
+  EventName,
+  Job,
+  JobProgress,
+  JobState,
+  JobWithState,
+  Metrics,
+  PushOptions,
+  QueueInfo,
+  QueueStats,
+} from './job.ts'
+import { jobFieldsText } from './job-text.ts'
+import { optionalNumber, valueText } from './json-text.ts'
+import { type ClientOptions, resolveSettings, type Settings } from './options.ts'
+import { type PullOptions, PullRequest } from './pull-request.ts'
+import { joinPushMany, pushManyFrames, readPushManyPart } from './push-many.ts'
+import * as reply from './reply.ts'
+import { CommandRequest, type Request } from './request.ts'
+import { Subscription } from './subscription.ts'
+
+export interface FlashQEvents {
+  connect: []
+  disconnect: []
+  error: [fault: Error]
+  reconnecting: [attempt: number, delayMs: number]
+}
+
+export interface TokenOption {
+  /** Of the delivery that is meant; a later one makes the call end with `stale_token`. */
+  token?: number | undefined
+}
+
+export type Tokens = readonly (number | null | undefined)[]
+
+export interface AckBatchOptions {
+  /** As long as the ids. */
+  tokens?: Tokens | undefined
+  /** As long as the ids. */
+  results?: readonly unknown[] | undefined
+}
+
+export interface HeartbeatOptions extends TokenOption {
+  /** ms from now; absent: as at the pull. */
+  lease?: number | undefined
+  /** For several ids: as long as these. */
+  tokens?: Tokens | undefined
+}
+
+export interface CloseOptions {
+  /** ms to wait for the answers to what was sent; pulls are given up at once. Default 1000. */
+  timeoutMs?: number | undefined
+}
+
+/** A pull that can be aborted asks again so often, lest the server keep it waiting long after the abort. */
+const ABORTABLE_WAIT_MS = 5000
+const CLOSE_MS = 1000
+
+export class FlashQ extends EventEmitter<FlashQEvents> {
+  readonly #settings: Settings
+  readonly #connection: Connection
+  readonly #batcher: Batcher
+  readonly #handBack: HandBack
+  readonly #subscriptions = new Set<Subscription>()
+  #token: string
+
+  constructor(options: ClientOptions = {}) {
+    super()
+    this.#settings = resolveSettings(options)
+    this.#token = this.#settings.token
+    this.#connection = new Connection(this.#settings, {
+      opened: () => this.emit('connect'),
+      lost: () => this.emit('disconnect'),
+      reconnecting: (attempt, delayMs) => this.emit('reconnecting', attempt, delayMs),
+      failed: (fault) => this.#report(fault),
+      event: () => {},
+    })
+    this.#batcher = new Batcher((batch) => this.#connection.send(batch), this.#settings.autoBatch)
+    this.#handBack = new HandBack(this.#settings, this.#connection)
+  }
+
+  /** Rejects when the first connection fails, unless `retryConnect` is set. */
+  connect(): Promise<void> {
+    return this.#connection.connect()
+  }
+
+  /** What was sent may still be answered for a moment; all else ends with code `closed`. */
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#batcher.flush()
+    const subscriptions = [...this.#subscriptions]
+    this.#subscriptions.clear()
+    await Promise.all([
+      this.#connection.close(options.timeoutMs ?? CLOSE_MS),
+      ...subscriptions.map((subscription) => subscription.stop()),
+    ])
+    await this.#handBack.finish()
+  }
+
+  isConnected(): boolean {
+    return this.#connection.isOpen
+  }
+
+  /** Remembers the token for the connections to come. */
+  async auth(token: string): Promise<void> {
+    await this.#call(commands.authCommand(token), reply.readNothing)
+    this.#token = token
+    this.#connection.token = token
+  }
+
+  /** The job as accepted; `created_at` and `run_at` are estimates by this machine's clock. */
+  push<T = unknown>(queue: string, data: T, options?: PushOptions): Promise<Job<T>> {
+    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    if (refusal !== null) return Promise.reject(refusal)
+    try {
+      const fields = jobFieldsText(data, options)
+      return this.#batcher.push(queue, fields, data, options) as Promise<Job<T>>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** The ids, in order. Throws a BatchError, which has the ids of the others, when some jobs were refused. */
+  async pushBatch(queue: string, jobs: readonly BatchJob[]): Promise<number[]> {
+    const frames = pushManyFrames(queue, jobs)
+    const parts = frames.map((frame) => this.#call(frame.command, readPushManyPart))
+    return joinPushMany(frames, await Promise.allSettled(parts))
+  }
+
+  /** Waits at the server until there is a job; with `wait`, null when that time is over. */
+  pull<T = unknown>(queue: string): Promise<Job<T>>
+  pull<T = unknown>(queue: string, options: PullOptions & { wait?: undefined }): Promise<Job<T>>
+  pull<T = unknown>(queue: string, options: PullOptions): Promise<Job<T> | null>
+  async pull(queue: string, options: PullOptions = {}): Promise<Job | null> {
+    const [job] = await this.#pull(queue, null, options)
+    if (job === undefined && options.wait === undefined) throw reply.unexpected('PULL', 'no job')
+    return job ?? null
+  }
+
+  /** At least one job and at most `count` (1,000); with `wait`, none when that time is over. */
+  async pullBatch<T = unknown>(
+    queue: string,
+    count: number,
+    options: PullOptions = {},
+  ): Promise<Job<T>[]> {
+    return (await this.#pull(queue, count, options)) as Job<T>[]
+  }
+
+  ack(jobId: number, result?: unknown, options?: TokenOption): Promise<void> {
+    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    if (refusal !== null) return Promise.reject(refusal)
+    try {
+      const text = result === undefined || result === null ? '' : valueText(result)
+      return this.#batcher.ack(jobId, text, options?.token)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** How many were acknowledged; the others were not active, or the token was stale. */
+  async ackBatch(jobIds: readonly number[], options: AckBatchOptions = {}): Promise<number> {
+    const { tokens, results } = options
+    const outcome = await this.#forEachPart(jobIds, (from, to) => {
+      const part = results?.slice(from, to).map((result) => result ?? null)
+      const rest = part === undefined ? '' : `,"results":${valueText(part)}`
+      return commands.idsCommand('ACKB', jobIds.slice(from, to), tokens?.slice(from, to), rest)
+    })
+    return outcome.count
+  }
+
+  async fail(jobId: number, error?: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.failCommand(jobId, error, options?.token), reply.readNothing)
+  }
+
+  /** Extends leases. One id: rejects when the lease is lost; several: tells which were. */
+  heartbeat(jobId: number, options?: HeartbeatOptions): Promise<void>
+  heartbeat(jobIds: readonly number[], options?: HeartbeatOptions): Promise<BatchOutcome>
+  async heartbeat(
+    target: number | readonly number[],
+    options: HeartbeatOptions = {},
+  ): Promise<unknown> {
+    const rest = optionalNumber('lease', options.lease)
+    if (typeof target === 'number') {
+      return this.#forOne('HEARTBEAT', target, options.token, rest)
+    }
+    return this.#forEachPart(target, (from, to) =>
+      commands.idsCommand(
+        'HEARTBEAT',
+        target.slice(from, to),
+        options.tokens?.slice(from, to),
+        rest,
+      ),
+    )
+  }
+
+  /** Gives active jobs back to their queue at once, no run counted. One id: rejects when it is not held. */
+  release(jobId: number, token?: number): Promise<void>
+  release(jobIds: readonly number[], tokens?: Tokens): Promise<BatchOutcome>
+  async release(target: number | readonly number[], tokens?: number | Tokens): Promise<unknown> {
+    if (typeof target === 'number') {
+      return this.#forOne('RELEASE', target, typeof tokens === 'number' ? tokens : undefined, '')
+    }
+    const all = typeof tokens === 'number' ? [tokens] : tokens
+    return this.#forEachPart(target, (from, to) =>
+      commands.idsCommand('RELEASE', target.slice(from, to), all?.slice(from, to)),
+    )
+  }
+
+  /** Null when the server does not know the job, or no longer. */
+  async getJob<T = unknown>(jobId: number): Promise<JobWithState<T> | null> {
+    const found = await this.#call(commands.getJobCommand(jobId), reply.readJobWithState)
+    return found as JobWithState<T> | null
+  }
+
+  async getState(jobId: number): Promise<JobState> {
+    return this.#call(commands.getStateCommand(jobId), reply.readState)
+  }
+
+  async getResult<R = unknown>(jobId: number): Promise<R | null> {
+    return (await this.#call(commands.getResultCommand(jobId), reply.readResult)) as R | null
+  }
+
+  async cancel(jobId: number): Promise<void> {
+    return this.#call(commands.cancelCommand(jobId), reply.readNothing)
+  }
+
+  /** `value` is rounded, and held within 0 and 100. */
+  async progress(
+    jobId: number,
+    value: number,
+    message?: string,
+    options?: TokenOption,
+  ): Promise<void> {
+    const command = commands.progressCommand(jobId, value, message, options?.token)
+    return this.#call(command, reply.readNothing)
+  }
+
+  async getProgress(jobId: number): Promise<JobProgress> {
+    return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
+  }
+
+  /** Oldest failure first; at most 1,000. */
+  async getDlq<T = unknown>(queue: string, count = 100): Promise<Job<T>[]> {
+    return (await this.#call(commands.dlqCommand(queue, count), reply.readJobs)) as Job<T>[]
+  }
+
+  /** One job, or all of the queue. Returns how many. */
+  async retryDlq(queue: string, jobId?: number): Promise<number> {
+    return this.#call(commands.retryDlqCommand(queue, jobId), reply.readCount)
+  }
+
+  /** One job, or all of the queue. Returns how many. */
+  async purgeDlq(queue: string, jobId?: number): Promise<number> {
+    return this.#call(commands.purgeDlqCommand(queue, jobId), reply.readCount)
+  }
+
+  async pause(queue: string): Promise<void> {
+    return this.#call(commands.pauseCommand(queue), reply.readNothing)
+  }
+
+  async resume(queue: string): Promise<void> {
+    return this.#call(commands.resumeCommand(queue), reply.readNothing)
+  }
+
+  /** Jobs per second. */
+  async setRateLimit(queue: string, limit: number): Promise<void> {
+    return this.#call(commands.rateLimitCommand(queue, limit), reply.readNothing)
+  }
+
+  async clearRateLimit(queue: string): Promise<void> {
+    return this.#call(commands.rateLimitClearCommand(queue), reply.readNothing)
+  }
+
+  /** Active jobs at a time. */
+  async setConcurrency(queue: string, limit: number): Promise<void> {
+    return this.#call(commands.setConcurrencyCommand(queue, limit), reply.readNothing)
+  }
+
+  async clearConcurrency(queue: string): Promise<void> {
+    return this.#call(commands.clearConcurrencyCommand(queue), reply.readNothing)
+  }
+
+  async listQueues(): Promise<QueueInfo[]> {
+    return this.#call(commands.listQueuesCommand(), reply.readQueues)
+  }
+
+  /** Replaces a cron of the same name. */
+  async addCron(name: string, cron: CronOptions): Promise<void> {
+    return this.#call(commands.cronCommand(name, cron), reply.readNothing)
+  }
+
+  /** Rejects with `Cron job not found` when there is none. */
+  async deleteCron(name: string): Promise<boolean> {
+    return this.#call(commands.cronDeleteCommand(name), reply.readTrue)
+  }
+
+  async listCrons(): Promise<CronJob[]> {
+    return this.#call(commands.cronListCommand(), reply.readCrons)
+  }
+
+  async stats(): Promise<QueueStats> {
+    return this.#call(commands.statsCommand(), reply.readStats)
+  }
+
+  async metrics(): Promise<Metrics> {
+    return this.#call(commands.metricsCommand(), reply.readMetrics)
+  }
+
+  /** Events of a queue (`*` = all names) over a connection of their own, until the returned function is called. */
+  async subscribe(
+    queue: string,
+    events: readonly (EventName | '*')[],
+    listener: EventListener,
+  ): Promise<() => Promise<void>> {
+    const settings = { ...this.#settings, token: this.#token }
+    const subscription = new Subscription(settings, queue, events, listener, (fault) =>
+      this.#report(fault),
+    )
+    this.#subscriptions.add(subscription)
+    try {
+      await subscription.start()
+    } catch (error) {
+      this.#subscriptions.delete(subscription)
+      throw error
+    }
+    return () => {
+      this.#subscriptions.delete(subscription)
+      return subscription.stop()
+    }
+  }
+
+  #call<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {
+    const request = new CommandRequest(command, read)
+    this.#send(request)
+    return request.promise
+  }
+
+  #send(request: Request): void {
+    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    if (refusal !== null) {
+      request.reject(refusal)
+      return
+    }
+    this.#batcher.flush()
+    this.#connection.send(request)
+  }
+
+  async #pull(queue: string, count: number | null, options: PullOptions): Promise<Job[]> {
+    if (options.signal === undefined) return this.#pullOnce(queue, count, options)
+    const endless = options.wait === undefined && count !== 0
+    const wait = endless ? ABORTABLE_WAIT_MS : options.wait
+    let jobs: Job[] = []
+    do {
+      jobs = await this.#pullUntilAborted(queue, count, { ...options, wait, token: true })
+    } while (endless && jobs.length === 0)
+    return jobs
+  }
+
+  async #pullUntilAborted(
+    queue: string,
+    count: number | null,
+    options: PullOptions,
+  ): Promise<Job[]> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    const request = this.#pullRequest(queue, count, options)
+    const abort = (): void => this.#connection.abandon(request, signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      this.#send(request)
+      return await request.promise
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  #pullOnce(queue: string, count: number | null, options: PullOptions): Promise<Job[]> {
+    const request = this.#pullRequest(queue, count, options)
+    this.#send(request)
+    return request.promise
+  }
+
+  #pullRequest(queue: string, count: number | null, options: PullOptions): PullRequest {
+    return new PullRequest(queue, count, options, (jobs, pull) =>
+      this.#handBack.release(jobs, pull),
+    )
+  }
+
+  async #forOne(
+    name: 'HEARTBEAT' | 'RELEASE',
+    id: number,
+    token: number | undefined,
+    rest: string,
+  ): Promise<void> {
+    const tokens = token === undefined ? undefined : [token]
+    const { errors } = await this.#call(
+      commands.idsCommand(name, [id], tokens, rest),
+      reply.readOutcome,
+    )
+    const [refusal] = errors
+    if (refusal !== undefined) throw new FlashQError(refusal.code, refusal.error)
+  }
+
+  /** In frames of at most 1,000 ids. When one of several frames fails, the call fails, though others were done. */
+  async #forEachPart(
+    ids: readonly number[],
+    command: (from: number, to: number) => commands.Command,
+  ): Promise<BatchOutcome> {
+    const parts: Promise<BatchOutcome>[] = []
+    for (let from = 0; from < ids.length; from += BATCH_CALLS_MAX) {
+      const to = Math.min(ids.length, from + BATCH_CALLS_MAX)
+      parts.push(this.#call(command(from, to), reply.readOutcome))
+    }
+    const total: BatchOutcome = { count: 0, errors: [] }
+    for (const [place, part] of (await Promise.all(parts)).entries()) {
+      const base = place * BATCH_CALLS_MAX
+      total.count += part.count
+      for (const item of part.errors) total.errors.push({ ...item, index: base + item.index })
+    }
+    return total
+  }
+
+  #report(fault: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', fault)
+  }
+}

@@ -1,0 +1,165 @@
+// The objects of the wire, as a client sees them (`proto/protocol.md`, Objects). Names are the wire's, in snake_case.
+
+export type JobState =
+  | 'waiting'
+  | 'delayed'
+  | 'active'
+  | 'completed'
+  | 'failed'
+  | 'waiting-children'
+  | 'unknown'
+
+export interface Job<T = unknown> {
+  id: number
+  queue: string
+  data: T
+  priority: number
+  /** Unix ms, server's clock; in the answer of `push` this client's estimate. */
+  created_at: number
+  /** Unix ms: not delivered before. */
+  run_at: number
+  /** Unix ms; 0 until pulled. */
+  started_at: number
+  attempts: number
+  /** 0 = unlimited. */
+  max_attempts: number
+  /** ms; 0 = none. */
+  backoff: number
+  /** ms; 0 = none. */
+  ttl: number
+  /** ms; 0 = none. */
+  timeout: number
+  unique_key: string | null
+  depends_on: number[]
+  /** 0–100. */
+  progress: number
+  /** After a failed run: its error. */
+  progress_msg: string | null
+  tags: string[]
+  /** Names this delivery; only on a pull that asked for it (`token` or `lease`). */
+  token?: number
+}
+
+export interface PushOptions {
+  /** Higher first; a signed 32-bit integer. */
+  priority?: number | undefined
+  /** ms before the job may be delivered. */
+  delay?: number | undefined
+  /** ms after which the job expires if nobody has pulled it. */
+  ttl?: number | undefined
+  /** ms that one run may take. */
+  timeout?: number | undefined
+  /** Runs before the dead-letter queue; 0 = unlimited. */
+  max_attempts?: number | undefined
+  /** ms before the first retry; doubles with every further one. */
+  backoff?: number | undefined
+  /** At most one live job of the queue has this key. */
+  unique_key?: string | undefined
+  /** Ids of the jobs that must be completed first. */
+  depends_on?: readonly number[] | undefined
+  tags?: readonly string[] | undefined
+}
+
+export interface BatchJob<T = unknown> extends PushOptions {
+  data: T
+}
+
+export interface JobWithState<T = unknown> {
+  job: Job<T>
+  state: JobState
+}
+
+export interface JobProgress {
+  /** 0–100. */
+  progress: number
+  message: string | null
+}
+
+export interface QueueInfo {
+  name: string
+  /** Ready and delayed. */
+  pending: number
+  processing: number
+  dlq: number
+  paused: boolean
+  rate_limit: number | null
+  concurrency_limit: number | null
+}
+
+export interface QueueStats {
+  queued: number
+  processing: number
+  delayed: number
+  dlq: number
+}
+
+export interface QueueMetrics {
+  name: string
+  pending: number
+  processing: number
+  dlq: number
+  rate_limit: number | null
+}
+
+export interface Metrics {
+  total_pushed: number
+  total_completed: number
+  total_failed: number
+  jobs_per_second: number
+  avg_latency_ms: number
+  queues: QueueMetrics[]
+}
+
+export interface CronOptions {
+  queue: string
+  data: unknown
+  /** Five or six fields, or an interval in seconds such as a star, a slash and 60. */
+  schedule: string
+  priority?: number | undefined
+}
+
+export interface CronJob {
+  name: string
+  queue: string
+  data: unknown
+  schedule: string
+  priority: number
+  /** Unix ms. */
+  next_run: number
+}
+
+export type EventName =
+  | 'pushed'
+  | 'completed'
+  | 'failed'
+  | 'progress'
+  | 'timeout'
+  | 'retrying'
+  | 'cancelled'
+  | 'expired'
+
+export interface JobEvent<T = unknown> {
+  event: EventName
+  queue: string
+  job: Job<T>
+  /** Unix ms. */
+  timestamp: number
+  /** With `completed`, when there is one. */
+  result?: unknown
+  /** With `failed`, `timeout`, `retrying` and `expired`, when there is one. */
+  error?: string
+}
+
+/** This subscriber read too slowly and missed `count` events. */
+export interface DroppedEvents {
+  event: 'dropped'
+  count: number
+}
+
+export type EventListener = (event: JobEvent | DroppedEvents) => void
+
+/** What a call over many ids did: how many it was done for, and why not for the others. */
+export interface BatchOutcome {
+  count: number
+  errors: { index: number; error: string; code: string }[]
+}

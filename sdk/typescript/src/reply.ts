@@ -1,0 +1,146 @@
+// A reply line: parsed, and read into what a method returns.
+//
+// The readers check what a wrong answer could turn into silent loss (ids, jobs); the rest is taken as the protocol says.
+
+import { FlashQError, type ItemError } from './errors.ts'
+import type {
+  BatchOutcome,
+  CronJob,
+  Job,
+  JobProgress,
+  JobState,
+  JobWithState,
+  Metrics,
+  QueueInfo,
+  QueueStats,
+} from './job.ts'
+
+export interface Reply {
+  readonly ok?: unknown
+  readonly reqId?: unknown
+  readonly error?: unknown
+  readonly code?: unknown
+  readonly errors?: unknown
+  readonly id?: unknown
+  readonly ids?: unknown
+  readonly job?: unknown
+  readonly jobs?: unknown
+  readonly state?: unknown
+  readonly result?: unknown
+  readonly progress?: unknown
+  readonly queues?: unknown
+  readonly crons?: unknown
+  readonly metrics?: unknown
+  readonly event?: unknown
+}
+
+/** Throws when the line is not a JSON object. */
+export function parseReply(line: string): Reply {
+  const value: unknown = JSON.parse(line)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SyntaxError('a reply that is not an object')
+  }
+  return value
+}
+
+export function refusalOf(reply: Reply): FlashQError {
+  const text = typeof reply.error === 'string' ? reply.error : 'refused without a reason'
+  return new FlashQError(typeof reply.code === 'string' ? reply.code : 'invalid', text)
+}
+
+export const readNothing = (): undefined => undefined
+
+export function readPushedId(reply: Reply): number {
+  if (typeof reply.id === 'number') return reply.id
+  throw unexpected('PUSH', 'no id')
+}
+
+/** The job, or null when the wait is over. */
+export function readJob(reply: Reply): Job | null {
+  if (reply.job === null) return null
+  if (isJob(reply.job)) return reply.job
+  throw unexpected('PULL', 'no job')
+}
+
+export function readJobs(reply: Reply): Job[] {
+  if (Array.isArray(reply.jobs) && reply.jobs.every(isJob)) return reply.jobs
+  throw unexpected('PULLB', 'no jobs')
+}
+
+export function readIds(reply: Reply): number[] {
+  if (Array.isArray(reply.ids) && reply.ids.every((id) => typeof id === 'number')) return reply.ids
+  throw unexpected('a batch', 'no ids')
+}
+
+export function readItemErrors(reply: Reply): ItemError[] {
+  if (reply.errors === undefined) return []
+  if (Array.isArray(reply.errors) && reply.errors.every(isItemError)) return reply.errors
+  throw unexpected('a batch', 'unreadable errors')
+}
+
+/** Replies whose `ids` holds one number, the count. */
+export function readCount(reply: Reply): number {
+  const count = readIds(reply)[0]
+  if (count === undefined) throw unexpected('a batch', 'no count')
+  return count
+}
+
+export function readOutcome(reply: Reply): BatchOutcome {
+  return { count: readCount(reply), errors: readItemErrors(reply) }
+}
+
+export function readJobWithState(reply: Reply): JobWithState | null {
+  if (reply.job === null || reply.job === undefined) return null
+  if (isJob(reply.job)) return { job: reply.job, state: reply.state as JobState }
+  throw unexpected('GETJOB', 'no job')
+}
+
+export const readState = (reply: Reply): JobState => reply.state as JobState
+
+export const readResult = (reply: Reply): unknown => reply.result ?? null
+
+export function readProgress(reply: Reply): JobProgress {
+  const nested = reply.progress as { progress?: unknown; message?: unknown } | null | undefined
+  if (typeof nested?.progress !== 'number') throw unexpected('GETPROGRESS', 'no progress')
+  return {
+    progress: nested.progress,
+    message: typeof nested.message === 'string' ? nested.message : null,
+  }
+}
+
+export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
+
+export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+
+export const readMetrics = (reply: Reply): Metrics => reply.metrics as Metrics
+
+export function readStats(reply: Reply): QueueStats {
+  const { queued, processing, delayed, dlq } = reply as unknown as QueueStats
+  return { queued, processing, delayed, dlq }
+}
+
+export const readTrue = (): true => true
+
+export function unexpected(to: string, detail: string): FlashQError {
+  return new FlashQError('protocol', `Unexpected reply to ${to}: ${detail}`, {
+    maybeExecuted: true,
+  })
+}
+
+function isJob(value: unknown): value is Job {
+  return (
+    typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'number'
+  )
+}
+
+function isItemError(value: unknown): value is ItemError {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'index' in value &&
+    typeof value.index === 'number' &&
+    'error' in value &&
+    typeof value.error === 'string' &&
+    'code' in value
+  )
+}

@@ -1,0 +1,67 @@
+// A worker process as the primary sees it.
+
+import type { Worker } from 'node:cluster'
+import { BackOff } from './back-off.ts'
+import type { ToWorker } from './ipc.ts'
+
+/** A worker's place: its index stays, its process comes and goes. */
+export class Child {
+  readonly index: number
+  /** Of the present process, or of the last one; rises with each. */
+  incarnation = 0
+  process: Worker | null = null
+  startedAtMs = 0
+  /** Its link socket is up: it can own shards. */
+  linked = false
+  /** Its listeners are bound. */
+  opened = false
+  drained = false
+  /** By the primary. */
+  killed = false
+  /** As it last reported. */
+  jobs = 0
+  /** The newest table that was sent, and the newest that it has applied. */
+  sentVersion = 0
+  appliedVersion = 0
+  restartTimer: NodeJS.Timeout | null = null
+  readonly backOff = new BackOff()
+
+  constructor(index: number) {
+    this.index = index
+  }
+
+  started(process: Worker, nowMs: number): void {
+    this.process = process
+    this.incarnation++
+    this.startedAtMs = nowMs
+    this.linked = false
+    this.opened = false
+    this.drained = false
+    this.killed = false
+    this.jobs = 0
+    this.sentVersion = 0
+    this.appliedVersion = 0
+  }
+
+  gone(): void {
+    this.process = null
+    this.linked = false
+    this.opened = false
+  }
+
+  send(message: ToWorker): void {
+    if (this.process === null || !this.process.isConnected()) return
+    // A failure to send means that it is dying, which `exit` handles.
+    this.process.send(message, () => undefined)
+  }
+
+  kill(): void {
+    this.killed = true
+    this.process?.process.kill('SIGKILL')
+  }
+
+  cancelRestart(): void {
+    if (this.restartTimer !== null) clearTimeout(this.restartTimer)
+    this.restartTimer = null
+  }
+}

@@ -1,0 +1,290 @@
+// What stands between a worker's connections, its shards and the other workers.
+//
+//   connections ──Gate──▶ Exchange ──▶ router ──▶ runner (shards of this worker)
+//                                         └─────▶ links ──▶ other workers
+//   other workers ──▶ peers ──▶ runner
+//
+// The newest table of the primary decides who owns what (`applyTable`). A shard that this worker has given
+// back stays given back, until a table of a later epoch says otherwise.
+
+import { chmodSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import type { ShardId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
+import type {
+  Clock,
+  Gate,
+  ParentMail,
+  ReplySlot,
+  Session,
+  Subscriber,
+  Unwritten,
+  WireCodec,
+} from '../engine/ports.ts'
+import { NOBODY } from './assignment.ts'
+import { Gathers } from './gather.ts'
+import type { TableMessage } from './ipc.ts'
+import type { Link } from './link.ts'
+import { Links, linkPath } from './links.ts'
+import type { Log } from './log.ts'
+import { Mail } from './mail.ts'
+import { Turn } from './outbox.ts'
+import { Peer } from './peer.ts'
+import type { Request } from './request.ts'
+import { Router } from './router.ts'
+import { Routes } from './routes.ts'
+import type { Runner } from './runner.ts'
+import { type LocalEvents, Subscriptions } from './subscriptions.ts'
+
+export interface ExchangeOptions {
+  /** Index of this worker. */
+  readonly worker: number
+  readonly incarnation: number
+  /** Where the workers' link sockets are. */
+  readonly folder: string
+  readonly clock: Clock
+  readonly codec: WireCodec
+  readonly events: LocalEvents
+  readonly log: Log
+  makeRunner(mail: ParentMail): Runner
+  /** Something that can't be: the process should end. */
+  bug(error: unknown): void
+}
+
+export class Exchange implements Gate {
+  readonly runner: Runner
+  readonly codec: WireCodec
+  readonly turn = new Turn(() => this.ran())
+  private readonly options: ExchangeOptions
+  private readonly routes: Routes
+  private readonly links: Links
+  private readonly router: Router
+  private readonly gathers: Gathers
+  private readonly mails: Mail
+  private readonly subscriptions: Subscriptions
+  private readonly peers = new Set<Peer>()
+  private readonly server: Server
+  /** Shard → epoch in which this worker gave it back. */
+  private readonly givenBack = new Map<ShardId, number>()
+  private readonly reservedTo = new Map<ShardId, number>()
+  private epochs: readonly number[] = []
+  private unwritten: Unwritten[] = []
+  private draining = false
+
+  constructor(options: ExchangeOptions) {
+    const { worker, incarnation, folder, clock, codec, log } = options
+    this.options = options
+    this.codec = codec
+    this.routes = new Routes(worker)
+    const { routes } = this
+    this.links = new Links(routes, incarnation, folder, this.turn, this)
+    const { links } = this
+    this.mails = new Mail({
+      routes,
+      send: (to, json) => links.to(to)?.mail(json) ?? false,
+      pending: () => this.turn.schedule(),
+      dropped: (count) =>
+        log.warn({ count }, 'mail between shards was dropped: no owner for too long'),
+    })
+    this.runner = options.makeRunner(this.mails)
+    const { runner } = this
+    this.gathers = new Gathers({
+      me: worker,
+      runner,
+      others: () => routes.others(),
+      ask: (to, op, no) => {
+        const link = links.to(to)
+        link?.gather(op, no)
+        return link !== null
+      },
+    })
+    const { gathers } = this
+    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers })
+    this.subscriptions = new Subscriptions(routes, links, options.events)
+    this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
+  }
+
+  /** Resolves when other workers can connect. */
+  start(): Promise<void> {
+    const { folder, worker, incarnation } = this.options
+    const path = linkPath(folder, worker, incarnation)
+    this.runner.start()
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      // Exclusive: otherwise the primary would listen, and share the socket with all workers.
+      this.server.listen({ path, exclusive: true }, () => {
+        chmodSync(path, 0o600)
+        resolve()
+      })
+    })
+  }
+
+  stop(): void {
+    this.runner.stop()
+    this.gathers.stop()
+    this.router.stop()
+    this.links.close()
+    for (const peer of this.peers) peer.close()
+    this.server.close()
+  }
+
+  /** From now on no pull waits: it gets what is there, or `draining`. */
+  drain(): void {
+    this.draining = true
+    this.ran()
+  }
+
+  // ── Gate ──────────────────────────────────────────────────────────────────
+
+  submit(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
+    this.router.submit(bytes, from, to, slot, session)
+  }
+
+  turnEnded(): void {
+    this.ran()
+  }
+
+  /** At the end of the turn: a reply fails within a call of the runner, which is not re-entered. */
+  giveBack(unwritten: Unwritten): void {
+    if (this.routes.isMine(unwritten.shard)) {
+      this.unwritten.push(unwritten)
+      this.turn.schedule()
+      return
+    }
+    // Without an owner the jobs are gone anyway.
+    this.links.to(this.routes.ownerOf(unwritten.shard))?.giveBack(unwritten)
+  }
+
+  sessionClosed(session: Session): void {
+    this.router.sessionClosed(session)
+    this.runner.holderClosed(session.holder)
+    for (let worker = 0; worker < limits.shards; worker++) {
+      if ((session.workersUsed & (1 << worker)) === 0) continue
+      this.links.existing(worker)?.sessionClosed(session.holder)
+    }
+    this.turn.schedule()
+  }
+
+  subscribe(queue: string, events: number, subscriber: Subscriber): void {
+    this.subscriptions.subscribe(queue, events, subscriber)
+  }
+
+  unsubscribe(queue: string, subscriber: Subscriber): void {
+    this.subscriptions.unsubscribe(queue, subscriber)
+  }
+
+  // ── The primary's table ───────────────────────────────────────────────────
+
+  applyTable(table: TableMessage): void {
+    const { routes, runner } = this
+    const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
+    this.epochs = table.epochs
+    routes.update(table.version, this.withoutGivenBack(table), table.incarnations)
+    for (const { shard, firstSeq, reservedTo } of table.grants) {
+      if (!routes.isMine(shard)) continue
+      const known = this.reservedTo.get(shard)
+      this.reservedTo.set(shard, reservedTo)
+      if (!runner.owns(shard)) runner.own(shard, firstSeq, reservedTo)
+      else if (known !== reservedTo) runner.reserved(shard, reservedTo)
+    }
+    for (const [worker, incarnation] of before) {
+      if (routes.incarnationOf(worker) !== incarnation) this.gathers.workerLost(worker)
+    }
+    this.mails.ownersChanged()
+    this.subscriptions.ownersChanged()
+    this.router.retryHeld()
+    runner.askAgain()
+    this.ran()
+  }
+
+  /** Lets go of up to `count` shards that hold nothing. */
+  giveBackShards(count: number): ShardId[] {
+    const given: ShardId[] = []
+    for (let shard = 0; shard < limits.shards && given.length < count; shard++) {
+      if (!this.runner.owns(shard) || !this.runner.isEmpty(shard)) continue
+      this.runner.disown(shard)
+      this.givenBack.set(shard, this.epochs[shard] ?? 0)
+      given.push(shard)
+    }
+    const { version } = this.routes
+    const owners = Array.from({ length: limits.shards }, (_, shard) =>
+      given.includes(shard) ? NOBODY : this.routes.ownerOf(shard),
+    )
+    this.routes.update(version, owners, this.routes.incarnationsNow())
+    return given
+  }
+
+  // ── LinkListener: what this worker's requests come to ─────────────────────
+
+  notOwner(request: Request, line: Buffer): void {
+    this.router.notOwner(request, line)
+  }
+
+  gathered(worker: number, no: number, json: string): void {
+    this.gathers.gathered(worker, no, json)
+  }
+
+  event(no: number, line: Buffer): void {
+    this.subscriptions.event(no, line)
+  }
+
+  lost(link: Link, requests: readonly Request[]): void {
+    this.gathers.workerLost(link.worker)
+    this.router.lost(requests)
+  }
+
+  bug(error: unknown): void {
+    this.options.bug(error)
+  }
+
+  // ── PeerHost: what other workers ask of this one ──────────────────────────
+
+  peerNamed(peer: Peer): void {
+    for (const other of this.peers) {
+      if (other !== peer && other.worker === peer.worker) other.close()
+    }
+  }
+
+  peerClosed(peer: Peer): void {
+    this.peers.delete(peer)
+    if (peer.worker >= 0) this.runner.workerGone(peer.worker)
+    this.turn.schedule()
+  }
+
+  ran(): void {
+    const { unwritten, runner } = this
+    if (unwritten.length > 0) {
+      this.unwritten = []
+      for (const each of unwritten) runner.giveBack(each)
+    }
+    this.mails.deliver(runner)
+    runner.handOver()
+    if (this.draining) runner.endWaits()
+  }
+
+  gather(op: number): unknown {
+    return this.gathers.localPart(op)
+  }
+
+  mail(json: string): void {
+    this.mails.receive(json)
+  }
+
+  subscribeHere(queue: string, events: number, subscriber: Subscriber): void {
+    this.options.events.subscribe(queue, events, subscriber)
+  }
+
+  unsubscribeHere(queue: string, subscriber: Subscriber): void {
+    this.options.events.unsubscribe(queue, subscriber)
+  }
+
+  private withoutGivenBack(table: TableMessage): number[] {
+    return table.owners.map((owner, shard) => {
+      const epoch = this.givenBack.get(shard)
+      if (epoch === undefined) return owner
+      if (owner === this.options.worker && (table.epochs[shard] ?? 0) <= epoch) return NOBODY
+      this.givenBack.delete(shard)
+      return owner
+    })
+  }
+}

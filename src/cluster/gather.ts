@@ -1,0 +1,157 @@
+// Commands that ask all shards (STATS, METRICS, LISTQUEUES, CRONLIST): every live worker gives its part,
+// and the worker that was asked answers with the whole.
+//
+// 1. A worker that dies meanwhile has no part any more: what it held is gone, or counted by the next owner.
+// 2. A worker that lives and does not answer in time makes the whole `unavailable`: a sum over a part of
+//    the shards would be wrong without saying so.
+
+import { Op } from '../engine/op.ts'
+import type { CronInfo, Metrics, QueueInfo, Reply, Stats } from '../engine/ports.ts'
+import { refusals } from '../engine/refusal.ts'
+import type { Runner } from './runner.ts'
+
+export const GATHER_MS_MAX = 2000
+
+export interface GatherDeps {
+  readonly me: number
+  readonly runner: Runner
+  /** Every other live worker. */
+  others(): number[]
+  /** False when that worker has just died. */
+  ask(worker: number, op: number, no: number): boolean
+}
+
+interface Pending {
+  readonly op: number
+  readonly reply: Reply
+  readonly parts: unknown[]
+  readonly waitingFor: Set<number>
+  readonly timer: NodeJS.Timeout
+}
+
+export class Gathers {
+  private readonly deps: GatherDeps
+  private readonly pending = new Map<number, Pending>()
+  private lastNo = 0
+
+  constructor(deps: GatherDeps) {
+    this.deps = deps
+  }
+
+  start(op: number, reply: Reply): void {
+    const { deps } = this
+    this.lastNo = (this.lastNo + 1) >>> 0
+    const no = this.lastNo
+    const others = deps.others().filter((worker) => deps.ask(worker, op, no))
+    if (others.length === 0) return this.answer(op, reply, [this.localPart(op)])
+    const timer = setTimeout(() => this.giveUp(no), GATHER_MS_MAX)
+    const parts = [this.localPart(op)]
+    this.pending.set(no, { op, reply, parts, waitingFor: new Set(others), timer })
+  }
+
+  /** What this worker's shards say. */
+  localPart(op: number): unknown {
+    const { me, runner } = this.deps
+    switch (op) {
+      case Op.STATS:
+        return runner.stats()
+      case Op.METRICS: {
+        const metrics = runner.metrics()
+        for (const queue of metrics.queues) queue.worker = me
+        return metrics
+      }
+      case Op.LISTQUEUES: {
+        const queues = runner.queues()
+        for (const queue of queues) queue.worker = me
+        return queues
+      }
+      case Op.CRONLIST:
+        return runner.crons()
+      default:
+        throw new Error(`op ${op} does not ask all shards`)
+    }
+  }
+
+  gathered(worker: number, no: number, json: string): void {
+    const pending = this.pending.get(no)
+    if (pending === undefined) return
+    pending.parts.push(JSON.parse(json))
+    this.heardOf(no, pending, worker)
+  }
+
+  workerLost(worker: number): void {
+    for (const [no, pending] of this.pending) this.heardOf(no, pending, worker)
+  }
+
+  stop(): void {
+    for (const { timer } of this.pending.values()) clearTimeout(timer)
+    this.pending.clear()
+  }
+
+  private heardOf(no: number, pending: Pending, worker: number): void {
+    if (!pending.waitingFor.delete(worker) || pending.waitingFor.size > 0) return
+    clearTimeout(pending.timer)
+    this.pending.delete(no)
+    this.answer(pending.op, pending.reply, pending.parts)
+  }
+
+  private giveUp(no: number): void {
+    const pending = this.pending.get(no)
+    if (pending === undefined) return
+    this.pending.delete(no)
+    pending.reply.refused(refusals.unavailable)
+  }
+
+  private answer(op: number, reply: Reply, parts: readonly unknown[]): void {
+    switch (op) {
+      case Op.STATS:
+        return reply.stats(mergeStats(parts as Stats[]))
+      case Op.METRICS:
+        return reply.metrics(mergeMetrics(parts as Metrics[]), this.deps.me)
+      case Op.LISTQUEUES:
+        return reply.queues((parts as QueueInfo[][]).flat().sort(byName))
+      default:
+        return reply.crons((parts as CronInfo[][]).flat().sort(byName))
+    }
+  }
+}
+
+export function mergeStats(parts: readonly Stats[]): Stats {
+  const sum: Stats = { queued: 0, processing: 0, delayed: 0, dlq: 0 }
+  for (const part of parts) {
+    sum.queued += part.queued
+    sum.processing += part.processing
+    sum.delayed += part.delayed
+    sum.dlq += part.dlq
+  }
+  return sum
+}
+
+/** Totals and rates are sums; the mean latency is weighted by the jobs it is the mean of. */
+export function mergeMetrics(parts: readonly Metrics[]): Metrics {
+  const whole: Metrics = {
+    total_pushed: 0,
+    total_completed: 0,
+    total_failed: 0,
+    jobs_per_second: 0,
+    avg_latency_ms: 0,
+    latency_count: 0,
+    queues: parts.flatMap((part) => part.queues).sort(byName),
+  }
+  let latencySumMs = 0
+  for (const part of parts) {
+    whole.total_pushed += part.total_pushed
+    whole.total_completed += part.total_completed
+    whole.total_failed += part.total_failed
+    whole.jobs_per_second += part.jobs_per_second
+    whole.latency_count += part.latency_count
+    latencySumMs += part.avg_latency_ms * part.latency_count
+  }
+  if (whole.latency_count > 0) whole.avg_latency_ms = latencySumMs / whole.latency_count
+  return whole
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  if (a.name === b.name) return 0
+  return a.name < b.name ? -1 : 1
+}

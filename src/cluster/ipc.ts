@@ -1,0 +1,123 @@
+// What the primary and its workers say to each other, over the channel of `node:cluster`.
+//
+//   worker                              primary
+//     linked ────────────────────────────▶        my link socket is up
+//     ◀──────────────────────────── table         the whole state, again at each change
+//     applied ───────────────────────────▶        so at most one table is on its way to a worker
+//     ◀───────────────────────────── open         every worker is linked: bind the listeners
+//     opened | failed ───────────────────▶
+//     reserve, released, load ───────────▶
+//     ◀────────────────── release, drain, exit
+//     drained ───────────────────────────▶
+//
+// 1. Messages are small and rare, and state is sent whole: a message that is skipped because a newer one
+//    exists loses nothing. (`worker.send` to a stopped process buffers without bound.)
+// 2. Whatever arrives is read by `readToWorker` or `readToPrimary`, which refuse what is not a message.
+
+import type { ShardId } from '../engine/job-id.ts'
+import type { Grant } from './shard-table.ts'
+
+export interface TableMessage {
+  readonly kind: 'table'
+  readonly version: number
+  /** Worker index per shard, or -1. */
+  readonly owners: readonly number[]
+  readonly epochs: readonly number[]
+  /** Incarnation per worker index; 0 = not alive. */
+  readonly incarnations: readonly number[]
+  /** For each shard that the receiver owns. */
+  readonly grants: readonly Grant[]
+}
+
+export type ToWorker =
+  | TableMessage
+  /** `port`: where to listen; 0 = any. */
+  | { readonly kind: 'open'; readonly port: number }
+  /** Let go of up to so many empty shards. */
+  | { readonly kind: 'release'; readonly count: number }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'exit' }
+
+export type ToPrimary =
+  | { readonly kind: 'linked' }
+  | { readonly kind: 'applied'; readonly version: number }
+  | { readonly kind: 'opened'; readonly port: number }
+  /** It could not open its listeners, and will not. */
+  | { readonly kind: 'failed'; readonly text: string }
+  | { readonly kind: 'reserve'; readonly shard: ShardId }
+  | { readonly kind: 'released'; readonly shards: readonly ShardId[] }
+  | { readonly kind: 'load'; readonly jobs: number }
+  | { readonly kind: 'drained' }
+
+export function readToWorker(message: unknown): ToWorker | null {
+  if (!isRecord(message)) return null
+  switch (message['kind']) {
+    case 'table':
+      return isTable(message) ? (message as unknown as TableMessage) : null
+    case 'open':
+      return isCount(message['port']) ? { kind: 'open', port: message['port'] } : null
+    case 'release':
+      return isCount(message['count']) ? { kind: 'release', count: message['count'] } : null
+    case 'drain':
+      return { kind: 'drain' }
+    case 'exit':
+      return { kind: 'exit' }
+    default:
+      return null
+  }
+}
+
+export function readToPrimary(message: unknown): ToPrimary | null {
+  if (!isRecord(message)) return null
+  const { kind, version, port, text, shard, shards, jobs } = message
+  switch (kind) {
+    case 'linked':
+    case 'drained':
+      return { kind }
+    case 'applied':
+      return isCount(version) ? { kind, version } : null
+    case 'opened':
+      return isCount(port) ? { kind, port } : null
+    case 'failed':
+      return typeof text === 'string' ? { kind, text } : null
+    case 'reserve':
+      return isCount(shard) ? { kind, shard } : null
+    case 'released':
+      return isList(shards, isCount) ? { kind, shards } : null
+    case 'load':
+      return isCount(jobs) ? { kind, jobs } : null
+    default:
+      return null
+  }
+}
+
+function isTable(message: Record<string, unknown>): boolean {
+  return (
+    isCount(message['version']) &&
+    isList(message['owners'], Number.isInteger) &&
+    isList(message['epochs'], isCount) &&
+    isList(message['incarnations'], isCount) &&
+    isList(message['grants'], isGrant)
+  )
+}
+
+function isGrant(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    isCount(value['shard']) &&
+    isCount(value['firstSeq']) &&
+    isCount(value['reservedTo'])
+  )
+}
+
+function isList(value: unknown, isItem: (item: unknown) => boolean): value is number[] {
+  return Array.isArray(value) && value.every(isItem)
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

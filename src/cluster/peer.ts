@@ -1,0 +1,273 @@
+// Another worker's way to this one: its clients' requests come in, run here, and their replies go back.
+//
+//   request frame ──scan──▶ Command ──▶ runner ──▶ Reply on a LinkSlot ──▶ reply frame
+//
+// 1. A request whose shard is not owned here goes back whole (`notOwner`): it did not run.
+// 2. Requests are not read while the peer does not read its replies. Replies are always read, so two
+//    workers can't wait for each other.
+// 3. When the link is gone, so is the worker at its other end: its sessions are forgotten here, and jobs
+//    of replies that can't be sent return to their queues.
+
+import type { Socket } from 'node:net'
+import { ByteWriter } from '../engine/byte-writer.ts'
+import { Command } from '../engine/command.ts'
+import { shardOfId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
+import type { ReplySlot, Subscriber, Unwritten, WireCodec } from '../engine/ports.ts'
+import {
+  ANY_SHARD,
+  beginFrame,
+  beginReply,
+  endFrame,
+  endReply,
+  type FrameHandler,
+  FrameKind,
+  FrameReader,
+  putF64,
+  putU32,
+  readHanded,
+} from './link-frames.ts'
+import { Outbox, type Turn } from './outbox.ts'
+import type { Runner } from './runner.ts'
+
+/** What a peer needs of its worker. */
+export interface PeerHost {
+  readonly codec: WireCodec
+  readonly runner: Runner
+  readonly turn: Turn
+  /** The peer has said who it is; an older link of the same worker index is over. */
+  peerNamed(peer: Peer): void
+  peerClosed(peer: Peer): void
+  /** Commands have run: waiting pulls and mail are next. */
+  ran(): void
+  giveBack(unwritten: Unwritten): void
+  gather(op: number): unknown
+  mail(json: string): void
+  subscribeHere(queue: string, events: number, subscriber: Subscriber): void
+  unsubscribeHere(queue: string, subscriber: Subscriber): void
+  bug(error: unknown): void
+}
+
+export class Peer implements FrameHandler {
+  worker = -1
+  incarnation = 0
+  isClosed = false
+  readonly outbox: Outbox
+  private readonly host: PeerHost
+  private readonly socket: Socket
+  private readonly reader = new FrameReader(this)
+  private readonly command = new Command()
+  private readonly subscriptions = new Map<number, PeerSubscriber>()
+
+  constructor(socket: Socket, host: PeerHost) {
+    this.socket = socket
+    this.host = host
+    this.outbox = new Outbox(host.turn)
+    this.outbox.attach(socket)
+    socket.on('data', (chunk) => this.read(chunk))
+    socket.on('drain', () => socket.resume())
+    // Whatever the error is, `close` follows, and is what counts.
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.closed())
+  }
+
+  close(): void {
+    this.socket.destroy()
+    this.closed()
+  }
+
+  frame(kind: number, bytes: Buffer, from: number, to: number): void {
+    const { host } = this
+    switch (kind) {
+      case FrameKind.request:
+        return this.request(bytes, from, to)
+      case FrameKind.giveBack:
+        return host.giveBack(readHanded(bytes, from, to))
+      case FrameKind.sessionClosed:
+        return this.sessionClosed(bytes.readDoubleLE(from))
+      case FrameKind.gather:
+        return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
+      case FrameKind.mail:
+        return host.mail(bytes.toString('utf8', from, to))
+      case FrameKind.subscribe: {
+        const no = bytes.readUInt32LE(from)
+        const events = bytes.readUInt32LE(from + 4)
+        return this.subscribe(no, events, bytes.toString('utf8', from + 8, to))
+      }
+      case FrameKind.unsubscribe:
+        return this.unsubscribe(bytes.readUInt32LE(from))
+      case FrameKind.hello:
+        this.worker = bytes.readUInt16LE(from)
+        this.incarnation = bytes.readUInt32LE(from + 2)
+        return host.peerNamed(this)
+      default:
+        throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
+    }
+  }
+
+  private read(chunk: Buffer): void {
+    if (this.isClosed) return
+    try {
+      this.reader.push(chunk)
+      this.host.ran()
+    } catch (error) {
+      this.host.bug(error)
+    }
+    if (this.outbox.backlogBytes > limits.outgoingBytesHigh) {
+      this.outbox.flush()
+      if (this.socket.writableNeedDrain) this.socket.pause()
+    }
+  }
+
+  private request(bytes: Buffer, from: number, to: number): void {
+    const shard = bytes[from] as number
+    const no = bytes.readUInt32LE(from + 1)
+    const holder = bytes.readDoubleLE(from + 5)
+    const lineFrom = from + 13
+    const lineTo = to - 1
+    const { codec, runner } = this.host
+    if (shard !== ANY_SHARD && !runner.owns(shard))
+      return this.notOwner(no, bytes, lineFrom, lineTo)
+    const { command } = this
+    const refusal = codec.scan(bytes, lineFrom, lineTo, command)
+    const slot = new LinkSlot(this, no)
+    if (refusal !== null) return codec.reply(command, slot).refused(refusal)
+    if (shard === ANY_SHARD && !this.ownsAll()) return this.notOwner(no, bytes, lineFrom, lineTo)
+    runner.execute(command, codec.reply(command, slot), holder)
+  }
+
+  private ownsAll(): boolean {
+    const { hasId, id, ids, idCount } = this.command
+    if (hasId) return this.host.runner.owns(shardOfId(id))
+    for (let i = 0; i < idCount; i++) {
+      if (!this.host.runner.owns(shardOfId(ids[i] as number))) return false
+    }
+    return true
+  }
+
+  private notOwner(no: number, bytes: Buffer, from: number, to: number): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.notOwner)
+    putU32(writer, no)
+    writer.copy(bytes, from, to)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  private sessionClosed(holder: number): void {
+    this.host.runner.holderClosed(holder)
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.sessionEnded)
+    putF64(writer, holder)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  private gather(op: number, no: number): void {
+    const { writer } = this.outbox
+    const json = JSON.stringify(this.host.gather(op))
+    const start = beginFrame(writer, FrameKind.gathered)
+    putU32(writer, no)
+    writer.utf8(json)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  private subscribe(no: number, events: number, queue: string): void {
+    const subscriber = new PeerSubscriber(this.outbox, no, queue)
+    this.subscriptions.set(no, subscriber)
+    this.host.subscribeHere(queue, events, subscriber)
+  }
+
+  private unsubscribe(no: number): void {
+    const subscriber = this.subscriptions.get(no)
+    if (subscriber === undefined) return
+    this.subscriptions.delete(no)
+    this.host.unsubscribeHere(subscriber.queue, subscriber)
+  }
+
+  private closed(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.outbox.detach()
+    for (const no of [...this.subscriptions.keys()]) this.unsubscribe(no)
+    this.host.peerClosed(this)
+  }
+
+  /** For `LinkSlot`. */
+  lineWritten(): void {
+    this.outbox.added()
+  }
+
+  /** For `LinkSlot`: its reply had no way to go. */
+  lineLost(handed: Unwritten | null): void {
+    if (handed !== null) this.host.giveBack(handed)
+  }
+}
+
+/** Where replies to a link that is gone are written. */
+const nowhere = new ByteWriter()
+
+class LinkSlot implements ReplySlot {
+  unordered = false
+  private readonly peer: Peer
+  private readonly no: number
+  private start = 0
+
+  constructor(peer: Peer, no: number) {
+    this.peer = peer
+    this.no = no
+  }
+
+  open(): ByteWriter {
+    if (this.peer.isClosed) {
+      nowhere.length = 0
+      return nowhere
+    }
+    const { writer } = this.peer.outbox
+    this.start = beginReply(writer, this.no)
+    return writer
+  }
+
+  close(handed: Unwritten | null): void {
+    const { peer } = this
+    if (peer.isClosed) return peer.lineLost(handed)
+    endReply(peer.outbox.writer, this.start, this.unordered, handed)
+    peer.lineWritten()
+  }
+}
+
+/** A subscriber at the other end. What its link can't take is dropped, and said so when there is room again. */
+class PeerSubscriber implements Subscriber {
+  readonly queue: string
+  private readonly outbox: Outbox
+  private readonly no: number
+  private dropped = 0
+
+  constructor(outbox: Outbox, no: number, queue: string) {
+    this.outbox = outbox
+    this.no = no
+    this.queue = queue
+  }
+
+  event(line: Buffer): void {
+    if (this.outbox.backlogBytes > limits.outgoingBytesHigh) {
+      this.dropped++
+      return
+    }
+    if (this.dropped > 0) {
+      this.write(Buffer.from(`{"event":"dropped","count":${this.dropped}}\n`))
+      this.dropped = 0
+    }
+    this.write(line)
+  }
+
+  private write(line: Buffer): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.event)
+    putU32(writer, this.no)
+    writer.copy(line, 0, line.length)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+}

@@ -1,0 +1,285 @@
+// The primary: forks the workers, says who owns which shard, starts again what dies, and ends it all.
+//
+//   starting ──all linked: assign, open──▶ serving ──SIGTERM──▶ draining ──all gone──▶ exit 0
+//        └── can't bind, or dies again and again: exit 1                └── too late, or a second signal: exit 1
+//
+// 1. No client byte passes through here (but `node:cluster` accepts the connections and hands them out).
+// 2. A worker's shards get new owners the moment its death is seen. In memory mode their jobs are gone, and
+//    the log says how many.
+// 3. Shards stay where they are, except empty ones: those may go to a worker that has too few.
+// 4. It kills its own children only.
+
+import cluster, { type Worker } from 'node:cluster'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Child } from './children.ts'
+import { readToPrimary, type ToPrimary } from './ipc.ts'
+import type { Log } from './log.ts'
+import { ShardTable } from './shard-table.ts'
+
+/** Deaths of one worker in a row before the first start has succeeded: then there is no point in going on. */
+const DEATHS_AT_START_MAX = 3
+/** Between two requests to one worker to give back empty shards. */
+const EVEN_OUT_MS = 10_000
+
+export interface PrimaryOptions {
+  readonly workers: number
+  /** 0 = any free port. */
+  readonly port: number
+  readonly drainTimeoutMs: number
+  readonly log: Log
+  nowMs(): number
+  /** Everything is bound, and served. */
+  onReady(port: number): void
+  exit(code: number): void
+}
+
+/** How a worker process knows who it is. */
+export interface WorkerIdentity {
+  readonly worker: number
+  readonly incarnation: number
+  readonly folder: string
+}
+
+export function readIdentity(env: NodeJS.ProcessEnv): WorkerIdentity {
+  return {
+    worker: Number(env['FLASHQ_WORKER']),
+    incarnation: Number(env['FLASHQ_INCARNATION']),
+    folder: env['FLASHQ_LINKS'] ?? '',
+  }
+}
+
+type State = 'starting' | 'serving' | 'draining' | 'over'
+
+export class Primary {
+  private readonly options: PrimaryOptions
+  private readonly log: Log
+  private readonly children: Child[]
+  private readonly table: ShardTable
+  private readonly folder: string
+  private state: State = 'starting'
+  /** As the workers are told. */
+  private port: number
+  /** Where they really listen; 0 = nobody does yet. */
+  private boundPort = 0
+  private evenedOutAtMs = 0
+  private allClean = true
+
+  constructor(options: PrimaryOptions) {
+    this.options = options
+    this.log = options.log
+    this.port = options.port
+    this.table = new ShardTable(options.nowMs())
+    this.children = Array.from({ length: options.workers }, (_, index) => new Child(index))
+    // Private to this user; short, because a socket's path may have 103 bytes.
+    this.folder = mkdtempSync(join(tmpdir(), 'flashq-'))
+  }
+
+  start(): void {
+    cluster.schedulingPolicy = cluster.SCHED_RR
+    cluster.on('exit', (process, code, signal) => this.exited(process, code, signal))
+    for (const child of this.children) this.fork(child)
+  }
+
+  /** SIGTERM or SIGINT: the first one drains, the second one ends. */
+  stop(signal: string): void {
+    if (this.state === 'draining' || this.state === 'over') {
+      this.log.warn({ signal }, 'second signal: exits at once')
+      return this.end(1)
+    }
+    this.log.info({ signal }, 'draining')
+    this.state = 'draining'
+    for (const child of this.children) {
+      child.cancelRestart()
+      if (child.opened) child.send({ kind: 'drain' })
+      else child.kill()
+    }
+    setTimeout(() => {
+      this.log.error({ timeoutMs: this.options.drainTimeoutMs }, 'draining took too long: exits')
+      this.end(1)
+    }, this.options.drainTimeoutMs).unref()
+    this.endWhenDrained()
+  }
+
+  /** Ends at once: kills what is left of the workers. */
+  end(code: number): void {
+    this.state = 'over'
+    for (const child of this.children) {
+      child.cancelRestart()
+      child.kill()
+    }
+    rmSync(this.folder, { recursive: true, force: true })
+    this.options.exit(code)
+  }
+
+  private fork(child: Child): void {
+    const process = cluster.fork({
+      FLASHQ_WORKER: child.index,
+      FLASHQ_INCARNATION: child.incarnation + 1,
+      FLASHQ_LINKS: this.folder,
+    })
+    child.started(process, this.options.nowMs())
+    this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
+    process.on('message', (message: unknown) => {
+      if (child.process === process) this.receive(child, message)
+    })
+    process.on('error', (error) => {
+      this.log.error({ err: error, worker: child.index }, 'worker process')
+    })
+  }
+
+  private receive(child: Child, raw: unknown): void {
+    const message = readToPrimary(raw)
+    if (message === null) {
+      this.log.error({ worker: child.index, message: raw }, 'not a message of a worker: killed')
+      return child.kill()
+    }
+    this.act(child, message)
+  }
+
+  private act(child: Child, message: ToPrimary): void {
+    switch (message.kind) {
+      case 'linked':
+        return this.linked(child)
+      case 'applied':
+        child.appliedVersion = message.version
+        return this.sendTable(child)
+      case 'opened':
+        return this.opened(child, message.port)
+      case 'failed':
+        this.log.error({ worker: child.index }, message.text)
+        return this.end(1)
+      case 'reserve':
+        this.table.reserve(message.shard, child.index)
+        return this.sendTable(child)
+      case 'released':
+        for (const shard of message.shards) this.table.release(shard, child.index)
+        return this.reassign()
+      case 'load':
+        child.jobs = message.jobs
+        return this.evenOut()
+      case 'drained':
+        child.drained = true
+        return this.endWhenDrained()
+    }
+  }
+
+  private linked(child: Child): void {
+    child.linked = true
+    if (this.state === 'starting') {
+      if (!this.children.every((each) => each.linked)) return
+      this.reassign()
+      return this.open(this.boundPort === 0 ? (this.children[0] as Child) : child)
+    }
+    if (this.state !== 'serving') return child.kill()
+    this.reassign()
+    this.open(child)
+    this.evenedOutAtMs = 0
+    this.evenOut()
+  }
+
+  /** Once the first one is open the port is known, and the others open. */
+  private open(child: Child): void {
+    // As long as one listens, the others must ask for the same port as it did, or the socket is not shared.
+    const somebodyListens = this.children.some((each) => each.opened)
+    if (!somebodyListens && this.boundPort !== 0) this.port = this.boundPort
+    child.send({ kind: 'open', port: this.port })
+  }
+
+  private opened(child: Child, port: number): void {
+    child.opened = true
+    const isFirst = this.boundPort === 0
+    this.boundPort = port
+    if (this.state !== 'starting') return
+    if (isFirst) for (const each of this.children) if (!each.opened) this.open(each)
+    if (!this.children.every((each) => each.opened)) return
+    this.state = 'serving'
+    this.options.onReady(port)
+  }
+
+  private exited(process: Worker, code: number, signal: string | null): void {
+    const child = this.children.find((each) => each.process === process)
+    if (child === undefined || this.state === 'over') return
+    const livedMs = this.options.nowMs() - child.startedAtMs
+    const { jobs, index } = child
+    child.gone()
+    if (this.state === 'draining') {
+      if (code !== 0 && !child.killed) this.allClean = false
+      return this.endWhenDrained()
+    }
+    const delayMs = child.backOff.died(livedMs)
+    const shards = this.table.shardsOf(index)
+    const workerPid = process.process.pid
+    this.log.error({ worker: index, workerPid, code, signal, shards, jobs }, deathOf(jobs))
+    if (this.state === 'starting' && child.backOff.deaths >= DEATHS_AT_START_MAX) {
+      this.log.error({ worker: index }, 'a worker can not be started: exits')
+      return this.end(1)
+    }
+    if (shards.length > 0) this.reassign()
+    if (delayMs > 0)
+      this.log.warn({ worker: index, delayMs }, 'the worker crash-loops: restart later')
+    child.restartTimer = setTimeout(() => this.fork(child), delayMs)
+  }
+
+  /** Shards without an owner get one, and everybody is told what has changed. */
+  private reassign(): void {
+    const live = this.live()
+    const moved = this.table.reassign(live)
+    if (moved.length > 0 && this.state === 'serving') {
+      this.log.info({ shards: moved, owners: this.table.ownersNow() }, 'shards have new owners')
+    }
+    for (const child of this.children) this.sendTable(child)
+  }
+
+  /** At most one table is on its way to a worker; the next one is sent when that is applied. */
+  private sendTable(child: Child): void {
+    const { version } = this.table
+    if (!child.linked || child.sentVersion !== child.appliedVersion) return
+    if (child.sentVersion === version) return
+    child.sentVersion = version
+    child.send({
+      kind: 'table',
+      version,
+      owners: this.table.ownersNow(),
+      epochs: this.table.epochsNow(),
+      incarnations: this.children.map((each) => (each.linked ? each.incarnation : 0)),
+      grants: this.table.grantsOf(child.index),
+    })
+  }
+
+  /** Asks workers with too many shards to give back empty ones. */
+  private evenOut(): void {
+    if (this.state !== 'serving') return
+    const nowMs = this.options.nowMs()
+    if (nowMs - this.evenedOutAtMs < EVEN_OUT_MS) return
+    const live = this.live()
+    // Whoever is about to be restarted will want a share too: then is the time.
+    if (live.length < this.children.length) return
+    this.evenedOutAtMs = nowMs
+    for (const [worker, count] of this.table.surpluses(live)) {
+      this.children[worker]?.send({ kind: 'release', count })
+    }
+  }
+
+  private endWhenDrained(): void {
+    if (this.state !== 'draining') return
+    const left = this.children.filter((child) => child.process !== null)
+    if (left.length === 0) {
+      this.log.info({}, 'drained: exits')
+      return this.end(this.allClean ? 0 : 1)
+    }
+    // Not before all are: until then a worker may have to run what another one still owes its clients.
+    if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })
+  }
+
+  private live(): number[] {
+    return this.children.filter((child) => child.linked).map((child) => child.index)
+  }
+}
+
+function deathOf(jobs: number): string {
+  return jobs === 0
+    ? 'a worker died'
+    : `a worker died: about ${jobs} jobs were in its memory and are lost`
+}

@@ -1,0 +1,208 @@
+// Where a frame goes: to the shard on this worker, over a link to the worker that owns it, or into pieces.
+//
+//   In:   frames of this worker's connections, replies of other workers (link.ts)
+//   Out:  commands to the runner of this worker, requests to links
+//   Next: shard-runner.ts here, peer.ts there
+//
+//   submit ─peek─▶ mine ──scan──▶ runner           not mine ──raw──▶ link      (no scan here)
+//          ─scan─▶ every ──▶ gather.ts             ids of several workers ──▶ scatter.ts
+//
+// 1. A request that can't go where it belongs now is held, in order, for `HELD_MS_MAX` at most (held.ts).
+// 2. A request whose owner died runs again only if it provably did not run, or may run twice (request.ts);
+//    otherwise it is answered `outcome_unknown`. Never silently twice.
+// 3. A request that comes back (`notOwner`, held, a lost link) is read anew, by the newest table.
+
+import { Command } from '../engine/command.ts'
+import { shardOfId } from '../engine/job-id.ts'
+import type { Clock, ReplySlot, Session, WireCodec } from '../engine/ports.ts'
+import { type Refusal, refusals } from '../engine/refusal.ts'
+import { NOBODY } from './assignment.ts'
+import type { Gathers } from './gather.ts'
+import { HELD_MS_MAX, Held } from './held.ts'
+import type { Link } from './link.ts'
+import { findReqId } from './req-id.ts'
+import { isPull, mayRunTwice, Request } from './request.ts'
+import { type Routes, routeOfCommand, SEVERAL } from './routes.ts'
+import type { Runner } from './runner.ts'
+import { scatter } from './scatter.ts'
+
+/** What the router needs of the links. */
+export interface Ways {
+  /** Null while the worker is not reachable. */
+  to(worker: number): Pick<Link, 'send'> | null
+  forgetLost(): void
+}
+
+export interface RouterDeps {
+  readonly codec: WireCodec
+  readonly clock: Clock
+  readonly routes: Routes
+  readonly runner: Runner
+  readonly ways: Ways
+  readonly gathers: Gathers
+}
+
+const NO_LINE = Buffer.alloc(0)
+
+export class Router {
+  private readonly deps: RouterDeps
+  private readonly command = new Command()
+  private readonly failed = new Command()
+  private readonly held: Held
+  /** The request that is being read anew; its deadline holds on. */
+  private again: Request | null = null
+
+  constructor(deps: RouterDeps) {
+    this.deps = deps
+    this.held = new Held(() => {
+      deps.ways.forgetLost()
+      this.retryHeld()
+    })
+  }
+
+  submit(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
+    const { command } = this
+    const { codec, routes } = this.deps
+    if (!routes.allMine && codec.peek(bytes, from, to, command)) {
+      const shard = routes.shardOf(command)
+      if (!routes.isMine(shard) && this.isReqIdClear(bytes, from, to)) {
+        return this.forward(shard, false, bytes, from, to, slot, session)
+      }
+    }
+    this.read(bytes, from, to, slot, session)
+  }
+
+  /** Nobody waits for the pulls of this session any more. */
+  sessionClosed(session: Session): void {
+    if (this.held.isEmpty) return
+    this.held.drop((request) => request.session === session && isPull(request.op))
+  }
+
+  notOwner(request: Request, line: Buffer): void {
+    request.line = lineOf(line, 0, line.length)
+    this.holdOrFail(request)
+  }
+
+  /** Of a lost link: those with a line did not run, or may run twice. */
+  lost(requests: readonly Request[]): void {
+    for (const request of requests) {
+      if (request.line === null) this.fail(request, refusals.outcomeUnknown)
+      else this.holdOrFail(request)
+    }
+    this.retryHeld()
+  }
+
+  /** Owners may have changed, or links may work again. */
+  retryHeld(): void {
+    const nowMs = this.deps.clock.nowMs()
+    for (const request of this.held.takeAll()) {
+      const { line } = request
+      if (nowMs >= request.deadlineMs || line === null) {
+        this.fail(request, refusals.unavailable)
+        continue
+      }
+      this.again = request
+      this.read(line, 0, line.length - 1, request.slot, request.session)
+      this.again = null
+    }
+  }
+
+  stop(): void {
+    this.held.takeAll()
+  }
+
+  private read(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
+    const { command } = this
+    const { codec, routes, runner, gathers } = this.deps
+    const refusal = codec.scan(bytes, from, to, command)
+    if (refusal !== null) return codec.reply(command, slot).refused(refusal)
+    const route = routeOfCommand(command)
+    if (route === 'every') return gathers.start(command.op, codec.reply(command, slot))
+    if (route === 'ids' && !command.hasId) return this.readIds(bytes, from, to, slot, session)
+    const shard = routes.shardOf(command)
+    if (!routes.isMine(shard)) return this.forward(shard, false, bytes, from, to, slot, session)
+    runner.execute(command, codec.reply(command, slot), session.holder)
+  }
+
+  private readIds(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { command } = this
+    const { codec, routes, runner } = this.deps
+    const owner = routes.ownerOfIds(command.ids, command.idCount)
+    if (owner === routes.me) {
+      return runner.execute(command, codec.reply(command, slot), session.holder)
+    }
+    if (owner !== SEVERAL) {
+      const shard = shardOfId(command.ids[0] as number)
+      return this.forward(shard, true, bytes, from, to, slot, session)
+    }
+    const ownerOf = (id: number): number => routes.ownerOf(shardOfId(id))
+    for (const part of scatter(command, codec.reply(command, slot), ownerOf)) {
+      this.read(part.line, 0, part.line.length - 1, part.slot, session)
+    }
+  }
+
+  /** `command` has been peeked or scanned. */
+  private forward(
+    shard: number,
+    severalShards: boolean,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { op, reqIdFrom, reqIdTo, bytes: read } = this.command
+    const { routes, ways } = this.deps
+    if (reqIdFrom >= 0) slot.unordered = true
+    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
+    const line = mayRunTwice(op) ? lineOf(bytes, from, to) : null
+    const request = new Request(op, shard, severalShards, slot, session, line, reqId)
+    request.deadlineMs = this.again?.deadlineMs ?? 0
+    const owner = routes.ownerOf(shard)
+    const way = owner === NOBODY || this.held.has(shard) ? null : ways.to(owner)
+    if (way === null) {
+      request.line ??= lineOf(bytes, from, to)
+      return this.holdOrFail(request)
+    }
+    session.workersUsed |= 1 << owner
+    if (!way.send(request, bytes, from, to)) this.fail(request, refusals.unavailable)
+  }
+
+  private holdOrFail(request: Request): void {
+    if (request.deadlineMs === 0) request.deadlineMs = this.deps.clock.nowMs() + HELD_MS_MAX
+    if (!this.held.add(request)) this.fail(request, refusals.unavailable)
+  }
+
+  private fail(request: Request, refusal: Refusal): void {
+    const { failed } = this
+    const { op, reqId, slot } = request
+    failed.op = op as Command['op']
+    failed.bytes = reqId === '' ? NO_LINE : Buffer.from(reqId, 'latin1')
+    failed.reqIdFrom = reqId === '' ? -1 : 0
+    failed.reqIdTo = failed.bytes.length
+    this.deps.codec.reply(failed, slot).refused(refusal)
+  }
+
+  /**
+   * Whether the peek says all there is to know about the frame's reqId: without it a failure can't be
+   * answered, and a pull that may wait would hold back its followers.
+   */
+  private isReqIdClear(bytes: Buffer, from: number, to: number): boolean {
+    const { op, reqIdFrom } = this.command
+    return reqIdFrom >= 0 || !(isPull(op) || findReqId(bytes, from, to))
+  }
+}
+
+/** A copy of a frame with the newline that the scanner wants behind it. */
+function lineOf(bytes: Buffer, from: number, to: number): Buffer {
+  const line = Buffer.allocUnsafe(to - from + 1)
+  bytes.copy(line, 0, from, to)
+  line[to - from] = 0x0a
+  return line
+}

@@ -1,0 +1,43 @@
+// What the router and the links need of the runner of this worker's shards (`shard-runner.ts`).
+
+import type { Command } from '../engine/command.ts'
+import type { Seq, ShardId } from '../engine/job-id.ts'
+import type {
+  CronInfo,
+  Metrics,
+  ParentMail,
+  ParentOutcome,
+  QueueInfo,
+  Reply,
+  Stats,
+  Unwritten,
+} from '../engine/ports.ts'
+
+export interface Runner extends ParentMail {
+  own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void
+  reserved(shard: ShardId, reservedTo: Seq): void
+  disown(shard: ShardId): void
+  owns(shard: ShardId): boolean
+  /** Whether nothing would be lost if the shard were given away now. */
+  isEmpty(shard: ShardId): boolean
+  /** Runs it at once; of ids it runs those of its own shards. */
+  execute(command: Command, reply: Reply, holder: number): void
+  /** Serves waiting pulls. */
+  handOver(): void
+  giveBack(unwritten: Unwritten): void
+  holderClosed(holder: number): void
+  /** All holders of that worker are gone. */
+  workerGone(worker: number): void
+  tell(child: number, parent: number, outcome: ParentOutcome): void
+  /** Parked children ask their parents again. */
+  askAgain(): void
+  stats(): Stats
+  metrics(): Metrics
+  queues(): QueueInfo[]
+  crons(): CronInfo[]
+  jobCount(): number
+  /** Every waiting pull is answered `draining`. */
+  endWaits(): void
+  start(): void
+  stop(): void
+}

@@ -1,0 +1,294 @@
+// Runs the shards that this worker owns.
+//
+//   In:   commands of this worker's connections and links, letters from other shards, the clock
+//   Out:  replies, in the turn they were made; letters; a call for more sequences
+//   Next: engine/shard.ts
+//
+// A turn is what one chunk of input brings: its commands run one by one at the clock's moment, then `handOver`
+// serves waiting pulls. One timer waits for the first thing that falls due in any shard.
+
+import type { Command } from '../engine/command.ts'
+import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
+import { PAGE_BYTES } from '../engine/job-store.ts'
+import { limits } from '../engine/limits.ts'
+import { opNames, type Route, routeOf } from '../engine/op.ts'
+import type {
+  Clock,
+  CronInfo,
+  CronTick,
+  EventSink,
+  ItemRefusal,
+  Metrics,
+  ParentMail,
+  ParentOutcome,
+  QueueInfo,
+  RecordLog,
+  Reply,
+  Stats,
+  Unwritten,
+} from '../engine/ports.ts'
+import { RateWindow } from '../engine/rate-window.ts'
+import { refusals } from '../engine/refusal.ts'
+import { Shard } from '../engine/shard.ts'
+import type { Memory, Retention } from '../engine/shard-context.ts'
+import { shardOfQueue } from './shard-of-queue.ts'
+
+/** Commands between two looks at the memory in use. */
+const MEMORY_LOOK_EVERY = 256
+const RATE_SECONDS = 10
+const LATENCY_SECONDS = 60
+
+export interface RunnerOptions {
+  readonly clock: Clock
+  readonly mail: ParentMail
+  readonly events: EventSink
+  /** Payloads and rows of all shards of this worker. */
+  readonly memoryBytesMax: number
+  readonly retention: Retention
+  /** A shard has used half of its reserved sequences. */
+  reserve(shard: ShardId): void
+  /** Records of a shard, when anybody keeps them. */
+  logOf?(shard: ShardId): RecordLog | null
+}
+
+export class ShardRunner {
+  private readonly options: RunnerOptions
+  private readonly shards: (Shard | undefined)[] = new Array(limits.shards).fill(undefined)
+  private readonly asking: boolean[] = new Array(limits.shards).fill(false)
+  private readonly memory: Memory = { full: false }
+  private readonly latency = new RateWindow()
+  private owned: Shard[] = []
+  private commandsToMemoryLook = 0
+  private timer: NodeJS.Timeout | null = null
+  private timerDueMs = Number.POSITIVE_INFINITY
+  private running = false
+
+  constructor(options: RunnerOptions) {
+    this.options = options
+  }
+
+  start(): void {
+    this.running = true
+    this.armTimer()
+  }
+
+  stop(): void {
+    this.running = false
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+  }
+
+  /** Begins to own a shard, empty, whose next job gets `firstSeq`. */
+  own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void {
+    const { mail, events, retention } = this.options
+    const log = this.options.logOf?.(shard) ?? null
+    const ports = { mail, events, retention, log, memory: this.memory, latency: this.latency }
+    this.shards[shard] = new Shard(shard, firstSeq, reservedTo, ports)
+    this.owned = this.shards.filter((each) => each !== undefined)
+  }
+
+  reserved(shard: ShardId, reservedTo: Seq): void {
+    this.asking[shard] = false
+    this.shards[shard]?.raiseSeqLimit(reservedTo)
+  }
+
+  disown(shard: ShardId): void {
+    this.shards[shard] = undefined
+    this.owned = this.shards.filter((each) => each !== undefined)
+  }
+
+  owns(shard: ShardId): boolean {
+    return this.shards[shard] !== undefined
+  }
+
+  /** Whether nothing would be lost if the shard were given away now. */
+  isEmpty(shard: ShardId): boolean {
+    return this.shards[shard]?.isEmpty() ?? true
+  }
+
+  /** Runs a command whose shard, or all of whose ids' shards, this worker owns. */
+  execute(command: Command, reply: Reply, holder: number): void {
+    if (this.commandsToMemoryLook-- <= 0) this.lookAtMemory()
+    const nowMs = this.options.clock.nowMs()
+    const route = routes[command.op]
+    if (route === 'ids') return this.executeIds(command, reply, nowMs)
+    const shard = this.shards[shardFor(command, route)]
+    if (shard === undefined) return reply.refused(refusals.unavailable)
+    const { payloads } = shard.state
+    const heldBefore = payloads.heldBytes
+    shard.execute(command, reply, holder, nowMs)
+    // Few large frames can fill the memory as well as many small ones.
+    if (payloads.heldBytes > heldBefore) this.commandsToMemoryLook = 0
+    if (shard.state.nextSeq > shard.seqLimit() - limits.seqReserve) this.askForSequences(shard)
+  }
+
+  /** Serves waiting pulls: call when a turn's commands are in and its replies are on their way. */
+  handOver(): void {
+    for (const shard of this.owned) shard.serve()
+    if (this.running) this.armTimer()
+  }
+
+  giveBack(unwritten: Unwritten): void {
+    this.shards[unwritten.shard]?.giveBack(unwritten, this.options.clock.nowMs())
+  }
+
+  holderClosed(holder: number): void {
+    const nowMs = this.options.clock.nowMs()
+    for (const shard of this.owned) shard.holderClosed(holder, nowMs)
+  }
+
+  /** All sessions of another worker are gone with it. */
+  workerGone(workerIndex: number): void {
+    const nowMs = this.options.clock.nowMs()
+    for (const shard of this.owned) {
+      for (const holder of shard.holders()) {
+        if (Math.floor(holder / 2 ** 32) === workerIndex) shard.holderClosed(holder, nowMs)
+      }
+    }
+  }
+
+  ask(parent: JobId, child: JobId): void {
+    this.shards[shardOfId(parent)]?.asked(parent, child, this.options.clock.nowMs())
+  }
+
+  tell(child: JobId, parent: JobId, outcome: ParentOutcome): void {
+    this.shards[shardOfId(child)]?.told(child, parent, outcome, this.options.clock.nowMs())
+  }
+
+  cronTick(tick: CronTick): void {
+    this.shards[shardOfQueue(tick.queue)]?.takeTick(tick, this.options.clock.nowMs())
+  }
+
+  /** Shards have new owners: jobs that wait for others ask again. */
+  askAgain(): void {
+    for (const shard of this.owned) shard.askAgain()
+  }
+
+  endWaits(): void {
+    for (const shard of this.owned) shard.endWaits()
+  }
+
+  stats(): Stats {
+    const sum: Stats = { queued: 0, processing: 0, delayed: 0, dlq: 0 }
+    for (const { state } of this.owned) {
+      sum.queued += state.waiting
+      sum.processing += state.active
+      sum.delayed += state.delayed
+      sum.dlq += state.dead
+    }
+    return sum
+  }
+
+  metrics(): Metrics {
+    const nowMs = this.options.clock.nowMs()
+    const sum: Metrics = {
+      total_pushed: 0,
+      total_completed: 0,
+      total_failed: 0,
+      jobs_per_second: this.latency.perSecond(nowMs, RATE_SECONDS),
+      avg_latency_ms: this.latency.mean(nowMs, LATENCY_SECONDS),
+      latency_count: this.latency.count(nowMs, LATENCY_SECONDS),
+      queues: this.queues(),
+    }
+    for (const { state } of this.owned) {
+      sum.total_pushed += state.totalPushed
+      sum.total_completed += state.totalCompleted
+      sum.total_failed += state.totalFailed
+    }
+    return sum
+  }
+
+  queues(): QueueInfo[] {
+    return this.owned.flatMap((shard) => shard.queues())
+  }
+
+  crons(): CronInfo[] {
+    return this.owned.flatMap((shard) => shard.crons())
+  }
+
+  /** Jobs that are not finished. */
+  jobCount(): number {
+    let count = 0
+    for (const { state } of this.owned) count += state.jobs.live - state.finished.count
+    return count
+  }
+
+  private executeIds(command: Command, reply: Reply, nowMs: number): void {
+    const refused: ItemRefusal[] = []
+    let count = 0
+    const mask = shardMask(command)
+    for (let shardId = 0; shardId < limits.shards; shardId++) {
+      if ((mask & (1 << shardId)) === 0) continue
+      const shard = this.shards[shardId]
+      if (shard !== undefined) count += shard.executeIds(command, refused, nowMs)
+      else refuseIdsOf(shardId, command, refused)
+    }
+    if (refused.length > 1) refused.sort((a, b) => a.index - b.index)
+    reply.counted(count, refused)
+  }
+
+  private askForSequences(shard: Shard): void {
+    if (this.asking[shard.id] === true) return
+    this.asking[shard.id] = true
+    this.options.reserve(shard.id)
+  }
+
+  private lookAtMemory(): void {
+    this.commandsToMemoryLook = MEMORY_LOOK_EVERY
+    let bytes = 0
+    for (const { state } of this.owned) {
+      bytes += state.payloads.heldBytes + state.jobs.pageCount * PAGE_BYTES
+    }
+    this.memory.full = bytes > this.options.memoryBytesMax
+  }
+
+  private armTimer(): void {
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const shard of this.owned) {
+      const shardDueMs = shard.nextDueMs()
+      if (shardDueMs < dueMs) dueMs = shardDueMs
+    }
+    if (this.timer !== null && dueMs >= this.timerDueMs) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+    this.timerDueMs = dueMs
+    if (dueMs === Number.POSITIVE_INFINITY) return
+    const waitMs = Math.min(Math.max(0, dueMs - this.options.clock.nowMs()), limits.timerMsMax)
+    this.timer = setTimeout(() => this.onTimer(), waitMs)
+  }
+
+  private onTimer(): void {
+    this.timer = null
+    this.timerDueMs = Number.POSITIVE_INFINITY
+    const nowMs = this.options.clock.nowMs()
+    for (const shard of this.owned) if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
+    this.handOver()
+  }
+}
+
+const routes: readonly Route[] = opNames.map((name) => routeOf[name])
+
+function shardFor(command: Command, route: Route | undefined): ShardId {
+  if (route === 'id') return shardOfId(command.id)
+  return shardOfQueue(route === 'name' ? command.name : command.queue)
+}
+
+/** Bit per shard that an id of the command is in. */
+function shardMask(command: Command): number {
+  if (command.hasId) return 1 << shardOfId(command.id)
+  let mask = 0
+  for (let i = 0; i < command.idCount; i++) mask |= 1 << shardOfId(command.ids[i] as number)
+  return mask
+}
+
+function refuseIdsOf(shard: ShardId, command: Command, refused: ItemRefusal[]): void {
+  if (command.hasId) {
+    refused.push({ index: 0, refusal: refusals.unavailable })
+    return
+  }
+  for (let index = 0; index < command.idCount; index++) {
+    if (shardOfId(command.ids[index] as number) === shard) {
+      refused.push({ index, refusal: refusals.unavailable })
+    }
+  }
+}

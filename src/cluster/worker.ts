@@ -1,0 +1,133 @@
+// The life of a worker process.
+//
+//   forked ──▶ link socket up ──linked──▶ table ──▶ open ──▶ serving ──drain──▶ drained ──exit──▶ 0
+//
+// 1. It lives no longer than its primary: when the channel closes it exits at once, with code 1.
+//    (Left alone, `node:cluster` would exit with 0, as if all were well.)
+// 2. Signals of a terminal or a service manager reach all processes of a group: only the primary acts on them.
+// 3. A bug ends the process, and the primary starts another: state that a bug has seen is not trusted.
+
+import { rmSync } from 'node:fs'
+import type { ShardId } from '../engine/job-id.ts'
+import type { Gate, ParentMail } from '../engine/ports.ts'
+import { Exchange, type ExchangeOptions } from './exchange.ts'
+import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
+import type { Log } from './log.ts'
+import type { Runner } from './runner.ts'
+
+const LOAD_REPORT_MS = 1000
+
+/** The client side of a worker. */
+export interface Listeners {
+  /** Binds everything; resolves to the TCP port. Rejects with why it can't. */
+  open(port: number): Promise<number>
+  /** Stops accepting, answers what is in flight; resolves when no connection is left. */
+  drain(): Promise<void>
+}
+
+export interface WorkerOptions extends Omit<ExchangeOptions, 'bug' | 'makeRunner'> {
+  /** `reserve`: a shard needs more sequences. */
+  makeRunner(mail: ParentMail, reserve: (shard: ShardId) => void): Runner
+  makeListeners(gate: Gate): Listeners
+}
+
+/** Runs the worker until the process ends. */
+export function runWorker(options: WorkerOptions): void {
+  const { log, folder } = options
+  const die = (error: unknown): void => crash(log, error)
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+  process.on('SIGTERM', () => undefined)
+  process.on('SIGINT', () => undefined)
+  process.prependListener('disconnect', () => orphaned(log, folder))
+  const worker = new WorkerProcess(options, die)
+  process.on('message', (message) => worker.receive(message))
+  worker.start()
+}
+
+class WorkerProcess {
+  private readonly exchange: Exchange
+  private readonly listeners: Listeners
+  private readonly die: (error: unknown) => void
+  private reportedJobs = 0
+  private opening = false
+
+  constructor(options: WorkerOptions, die: (error: unknown) => void) {
+    this.die = die
+    const reserve = (shard: ShardId): void => tellPrimary({ kind: 'reserve', shard })
+    const makeRunner = (mail: ParentMail): Runner => options.makeRunner(mail, reserve)
+    this.exchange = new Exchange({ ...options, makeRunner, bug: die })
+    this.listeners = options.makeListeners(this.exchange)
+  }
+
+  start(): void {
+    this.exchange.start().then(() => tellPrimary({ kind: 'linked' }), this.die)
+    setInterval(() => this.reportLoad(), LOAD_REPORT_MS).unref()
+  }
+
+  receive(message: unknown): void {
+    const read = readToWorker(message)
+    switch (read?.kind) {
+      case 'table':
+        return this.applyTable(read)
+      case 'open':
+        return this.open(read.port)
+      case 'release':
+        return tellPrimary({ kind: 'released', shards: this.exchange.giveBackShards(read.count) })
+      case 'drain':
+        return this.drain()
+      case 'exit':
+        this.exchange.stop()
+        return process.exit(0)
+      case undefined:
+        return this.die(new Error(`not a message of the primary: ${JSON.stringify(message)}`))
+    }
+  }
+
+  private applyTable(table: TableMessage): void {
+    this.exchange.applyTable(table)
+    tellPrimary({ kind: 'applied', version: table.version })
+  }
+
+  private open(port: number): void {
+    if (this.opening) return
+    this.opening = true
+    this.listeners.open(port).then(
+      (bound) => tellPrimary({ kind: 'opened', port: bound }),
+      (error: unknown) => tellPrimary({ kind: 'failed', text: textOf(error) }),
+    )
+  }
+
+  private drain(): void {
+    this.exchange.drain()
+    this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
+  }
+
+  private reportLoad(): void {
+    const jobs = this.exchange.runner.jobCount()
+    if (jobs === this.reportedJobs) return
+    this.reportedJobs = jobs
+    tellPrimary({ kind: 'load', jobs })
+  }
+}
+
+function tellPrimary(message: ToPrimary): void {
+  // A failure to send means that the primary is gone, which `disconnect` handles.
+  process.send?.(message, undefined, undefined, () => undefined)
+}
+
+function crash(log: Log, error: unknown): void {
+  log.error({ err: error }, 'a bug: this worker exits')
+  process.exit(1)
+}
+
+function orphaned(log: Log, folder: string): void {
+  log.error({}, 'the primary is gone: this worker exits')
+  // Nobody else is left to remove it; the other workers do the same.
+  rmSync(folder, { recursive: true, force: true })
+  process.exit(1)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,297 @@
+// Every setting of the server, in one table: `settings` below.
+//
+// 1. The environment is the only source. `readConfig` turns it into a frozen `Config` or into the
+//    list of everything that is wrong with it; a value is never replaced by a default in silence.
+// 2. An empty value counts as not set, so that `PORT=${PORT:-}` in a compose file works.
+// 3. A secret never appears in an error, in `--help` or in a log.
+// 4. A new field of `Config` without a row in the table does not compile; `--help` (`help.ts`) and
+//    `docs/configuration.md` are made from the same rows.
+//
+// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`.
+
+import { availableParallelism, totalmem } from 'node:os'
+import { limits } from './engine/limits.ts'
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export interface Config {
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+  readonly unixSocket: string | null
+  readonly workers: number
+  /** Empty = everybody may use the server. */
+  readonly authTokens: readonly string[]
+  readonly logLevel: LogLevel
+  readonly frameBytesMax: number
+  readonly connectionsMax: number
+  /** Of the whole node, never 0. */
+  readonly memoryBytesMax: number
+  readonly retentionCount: number
+  readonly retentionMs: number
+  readonly retentionBytes: number
+  readonly drainTimeoutMs: number
+}
+
+/** What the defaults depend on. Injected, so that tests see one machine everywhere. */
+export interface Machine {
+  readonly parallelism: number
+  /** What the process may use: the machine's memory or its cgroup's limit. */
+  readonly memoryBytes: number
+}
+
+export interface Setting<T> {
+  /** The environment variable. */
+  readonly name: string
+  /** As an operator would write it; '' = not set, and then `read('')` decides. */
+  readonly default: string
+  /** Says what an empty default comes to. */
+  readonly defaultNote: string
+  readonly allowed: string
+  readonly meaning: string
+  readonly secret: boolean
+  /** Never undefined for the default; undefined = not an allowed value. */
+  readonly read: (text: string, machine: Machine) => T | undefined
+}
+
+export const DEFAULT_UNIX_SOCKET = '/tmp/flashq.sock'
+const MIB = 1024 * 1024
+const DAY_MS = 24 * 60 * 60 * 1000
+const WORKERS_MAX = 32
+const TOKENS_MAX = 1000
+/** An AUTH line must fit `limits.frameBytesMaxBeforeAuth`, escapes included. */
+const TOKEN_BYTES_MAX = 1024
+/** What fits `sockaddr_un` everywhere: macOS has 104 bytes, its final NUL included. */
+const SOCKET_PATH_BYTES_MAX = 103
+const MEMORY_SHARE = 0.6
+
+export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]> } = {
+  host: {
+    name: 'HOST',
+    default: '127.0.0.1',
+    defaultNote: '',
+    allowed: 'an IP address or a host name',
+    meaning: 'address to listen on; 0.0.0.0 or :: = every interface (then set AUTH_TOKENS)',
+    secret: false,
+    read: readHost,
+  },
+  port: integer({
+    name: 'PORT',
+    default: 6789,
+    min: 0,
+    max: 65_535,
+    meaning: 'TCP port of the command protocol; 0 = any free port',
+  }),
+  unixSocket: {
+    name: 'UNIX_SOCKET',
+    default: '',
+    defaultNote: 'off',
+    allowed: `0 (off), 1 (${DEFAULT_UNIX_SOCKET}), or a path with a / in it, at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+    meaning: 'Unix socket to listen on, besides TCP',
+    secret: false,
+    read: readUnixSocket,
+  },
+  workers: integer({
+    name: 'WORKERS',
+    default: '',
+    defaultNote: `one per processor, at most ${WORKERS_MAX}`,
+    atDefault: (machine) => Math.min(WORKERS_MAX, Math.max(1, machine.parallelism)),
+    min: 1,
+    max: WORKERS_MAX,
+    meaning: `worker processes; they share the ${limits.shards} shards and the connections`,
+  }),
+  authTokens: {
+    name: 'AUTH_TOKENS',
+    default: '',
+    defaultNote: 'none: everybody may use the server',
+    allowed: `tokens separated by commas, each at most ${TOKEN_BYTES_MAX} bytes without control characters, at least one, at most ${TOKENS_MAX}`,
+    meaning: 'tokens that AUTH accepts; spaces around a token and empty ones are dropped',
+    secret: true,
+    read: readTokens,
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    default: 'info',
+    defaultNote: '',
+    allowed: logLevels.join(', '),
+    meaning: 'least severity that is logged, to stdout: JSON lines, readable ones on a terminal',
+    secret: false,
+    read: (text) => logLevels.find((level) => level === text.toLowerCase()),
+  },
+  frameBytesMax: integer({
+    name: 'FRAME_BYTES_MAX',
+    default: limits.frameBytesMax,
+    min: 2 * MIB,
+    max: 256 * MIB,
+    meaning: 'longest line a client may send, in bytes',
+  }),
+  connectionsMax: integer({
+    name: 'CONNECTIONS_MAX',
+    default: limits.connectionsPerWorkerMax,
+    min: 1,
+    max: 1_000_000,
+    meaning: 'client connections of one worker; more are closed at once',
+  }),
+  memoryBytesMax: integer({
+    name: 'MEMORY_MAX_MB',
+    default: 0,
+    defaultNote: '60 % of the memory of the machine or its cgroup',
+    atDefault: (machine) => Math.floor(machine.memoryBytes * MEMORY_SHARE),
+    min: 0,
+    max: 16 * MIB,
+    unit: MIB,
+    meaning: 'memory of the whole node, in MiB, above which pushes are refused',
+  }),
+  retentionCount: integer({
+    name: 'RETENTION_COUNT',
+    default: 10_000,
+    min: 0,
+    max: 10_000_000,
+    meaning: 'finished jobs that each shard keeps readable',
+  }),
+  retentionMs: integer({
+    name: 'RETENTION_MS',
+    default: DAY_MS / 24,
+    min: 0,
+    max: 365 * DAY_MS,
+    meaning: 'how long a finished job stays readable, in ms',
+  }),
+  retentionBytes: integer({
+    name: 'RETENTION_MB',
+    default: 32,
+    min: 0,
+    max: 16 * 1024,
+    unit: MIB,
+    meaning: 'data and results of finished jobs that each shard keeps, in MiB',
+  }),
+  drainTimeoutMs: integer({
+    name: 'DRAIN_TIMEOUT_MS',
+    default: 25_000,
+    min: 0,
+    max: 600_000,
+    meaning: 'longest clean stop, in ms; what is not done then is cut off',
+  }),
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly errors: readonly string[] }
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export function readConfig(env: Environment, machine: Machine = thisMachine()): ConfigResult {
+  const errors: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [field, setting] of Object.entries(settings) as [string, Setting<unknown>][]) {
+    const given = (env[setting.name] ?? '').trim()
+    const value = setting.read(given === '' ? setting.default : given, machine)
+    if (value === undefined) errors.push(complaint(setting, given))
+    values[field] = value
+  }
+  // The table's type has a row of the right type for every field, so the values make a Config.
+  return errors.length > 0
+    ? { ok: false, errors }
+    : { ok: true, config: Object.freeze(values) as unknown as Config }
+}
+
+/** What works but is likely not meant. One sentence each, no secrets. */
+export function configWarnings(config: Config, env: Environment): string[] {
+  const warnings: string[] = []
+  if (config.authTokens.length === 0 && !isLoopback(config.host)) {
+    warnings.push(
+      `HOST is ${config.host} and AUTH_TOKENS is not set: whoever reaches this port may use the server`,
+    )
+  }
+  for (const name of ['DATABASE_URL', 'HTTP', 'GRPC', 'CLUSTER_MODE']) {
+    if (env[name]) warnings.push(`${name} is set, but this version has no such feature: ignored`)
+  }
+  return warnings
+}
+
+function thisMachine(): Machine {
+  // 0, undefined or a number beyond any machine, depending on Node and system, when nothing constrains it.
+  const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  return {
+    parallelism: availableParallelism(),
+    memoryBytes: Math.min(totalmem(), constrained),
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+function complaint(setting: Setting<unknown>, given: string): string {
+  const value = setting.secret ? 'has a value (not shown)' : `is ${quoted(given)}, a value`
+  return `${setting.name} ${value} that is not allowed. Allowed: ${setting.allowed}`
+}
+
+/** Quoted, bounded, and without anything that a terminal would obey. */
+function quoted(text: string): string {
+  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text
+  return JSON.stringify(shown).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+interface IntegerRow {
+  readonly name: string
+  readonly default: number | ''
+  readonly defaultNote?: string
+  /** The value when the text is the default, in the units of `Config`. */
+  readonly atDefault?: (machine: Machine) => number
+  readonly min: number
+  readonly max: number
+  /** What one of the operator's units is in those of `Config`. */
+  readonly unit?: number
+  readonly meaning: string
+}
+
+function integer(row: IntegerRow): Setting<number> {
+  const { name, meaning, atDefault, min, max, unit = 1 } = row
+  const defaultText = String(row.default)
+  return {
+    name,
+    default: defaultText,
+    defaultNote: row.defaultNote ?? '',
+    allowed: `an integer from ${min} to ${max}`,
+    meaning,
+    secret: false,
+    read: (text, machine) => {
+      if (atDefault !== undefined && text === defaultText) return atDefault(machine)
+      const value = readInteger(text, min, max)
+      return value === undefined ? undefined : value * unit
+    },
+  }
+}
+
+function readInteger(text: string, min: number, max: number): number | undefined {
+  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) return undefined
+  const value = Number(text)
+  return value >= min && value <= max ? value : undefined
+}
+
+function readHost(text: string): string | undefined {
+  return /^[A-Za-z0-9.:%_-]{1,253}$/.test(text) ? text : undefined
+}
+
+function readUnixSocket(text: string): string | null | undefined {
+  if (text === '' || text === '0') return null
+  if (text === '1') return DEFAULT_UNIX_SOCKET
+  if (!text.includes('/') || text.endsWith('/')) return undefined
+  return Buffer.byteLength(text) <= SOCKET_PATH_BYTES_MAX ? text : undefined
+}
+
+function readTokens(text: string): readonly string[] | undefined {
+  if (text === '') return Object.freeze([])
+  const tokens = [...new Set(text.split(',').map((token) => token.trim()))].filter(Boolean)
+  // A list of nothing but commas would leave the server open although somebody meant to close it.
+  if (tokens.length === 0 || tokens.length > TOKENS_MAX) return undefined
+  return tokens.every(isToken) ? Object.freeze(tokens) : undefined
+}
+
+function isToken(token: string): boolean {
+  return Buffer.byteLength(token) <= TOKEN_BYTES_MAX && !/\p{Cc}/u.test(token)
+}

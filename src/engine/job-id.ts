@@ -1,0 +1,22 @@
+// Ids carry their shard: id = sequence * 32 + shard. Any worker finds the owner of an id without a look-up.
+
+import { limits } from './limits.ts'
+
+export type JobId = number
+export type ShardId = number
+/** Position of a job within its shard; never goes back, never re-used. */
+export type Seq = number
+
+export const jobIdMax: JobId = Number.MAX_SAFE_INTEGER
+
+export function jobIdOf(seq: Seq, shard: ShardId): JobId {
+  return seq * limits.shards + shard
+}
+
+export function shardOfId(id: JobId): ShardId {
+  return id % limits.shards
+}
+
+export function seqOfId(id: JobId): Seq {
+  return Math.floor(id / limits.shards)
+}

@@ -1,0 +1,276 @@
+// The jobs of one shard as columns of numbers: no object per job.
+//
+//   seq ──▶ page (seq / 4096) ──▶ row (seq % 4096) ──▶ one cell in each column
+//
+// 1. A row is live when its `state` is not `none`; only then are its other cells meaningful.
+// 2. A page is made when its first job arrives and given up when its last job leaves. A page is
+//    re-used for other sequences, so all its states are `none` by then.
+// 3. A column that few jobs need is null until a job of the page needs it; from then on every
+//    newcomer writes its cell.
+// 4. What is rare (a key, dependencies, tags, an error) lives in `rare`, and the row's flag says so.
+
+import type { Seq } from './job-id.ts'
+
+export const PAGE_ROWS = 4096
+const ROW_MASK = PAGE_ROWS - 1
+/** Memory of a page whose jobs are plain, in bytes. */
+export const PAGE_BYTES = PAGE_ROWS * 46
+/** Empty pages kept for re-use, so that a steady load allocates nothing. */
+const SPARE_PAGES_MAX = 64
+
+export const JobState = {
+  none: 0,
+  waiting: 1,
+  delayed: 2,
+  active: 3,
+  completed: 4,
+  failed: 5,
+  parked: 6,
+} as const
+export type JobState = (typeof JobState)[keyof typeof JobState]
+
+/** The wire's name of each state, by number. */
+export const stateNames = [
+  'unknown',
+  'waiting',
+  'delayed',
+  'active',
+  'completed',
+  'failed',
+  'waiting-children',
+] as const
+export type StateName = (typeof stateNames)[number]
+
+export const RowFlag = {
+  /** `rare` has an entry. */
+  rare: 1,
+  /** A result is stored: the result columns are valid. */
+  result: 2,
+  /** Held for one connection: `holder` is valid while active. */
+  held: 4,
+  /** Pulled with a lease: `leaseUntil` is valid while active. */
+  leased: 8,
+} as const
+
+/** What only few jobs have. */
+export interface RareFields {
+  uniqueKey: string | null
+  /** Parent ids as pushed. */
+  dependsOn: readonly number[] | null
+  /** Parents that are not known to be completed; while parked, and when dead-lettered for one of them. */
+  openParents: Set<number> | null
+  /** `tags` as raw JSON text, as pushed. */
+  tags: string | null
+  /** `progress_msg`: a progress message, or the error of the last failed run. */
+  message: string | null
+  /** Why the last run failed. */
+  error: string | null
+}
+
+export class JobPage {
+  firstSeq: Seq = 0
+  live = 0
+  readonly state = new Uint8Array(PAGE_ROWS)
+  readonly flags = new Uint8Array(PAGE_ROWS)
+  /** Index into the shard's queues. */
+  readonly queue = new Uint32Array(PAGE_ROWS)
+  readonly priority = new Int32Array(PAGE_ROWS)
+  readonly createdAt = new Float64Array(PAGE_ROWS)
+  readonly runAt = new Float64Array(PAGE_ROWS)
+  readonly attempts = new Uint32Array(PAGE_ROWS)
+  readonly maxAttempts = new Uint32Array(PAGE_ROWS)
+  /** Where `data` lies: slab, offset, length in bytes. */
+  readonly slab = new Uint32Array(PAGE_ROWS)
+  readonly from = new Uint32Array(PAGE_ROWS)
+  readonly length = new Uint32Array(PAGE_ROWS)
+
+  /** Since the last pull; 0 before and after. */
+  startedAt: Float64Array | null = null
+  /** The current delivery's token; valid while active. */
+  token: Float64Array | null = null
+  /** Options in ms, 0 when not given. */
+  options: JobOptions | null = null
+  progress: Uint8Array | null = null
+  leases: Leases | null = null
+  results: Results | null = null
+}
+
+/** Columns of a page in which some job has a backoff, ttl or timeout. */
+export interface JobOptions {
+  readonly backoff: Float64Array
+  readonly ttl: Float64Array
+  readonly timeout: Float64Array
+}
+
+/** Columns of a page in which some active job has a lease or a holder. */
+export interface Leases {
+  /** The lease's length in ms as asked at the pull. */
+  readonly lengthMs: Float64Array
+  readonly untilMs: Float64Array
+  /** Due time of the one timer that counts; others of the same job are stale. */
+  readonly timerMs: Float64Array
+  readonly holder: Float64Array
+}
+
+/** Columns of a page in which some job is completed with a result. */
+export interface Results {
+  readonly slab: Uint32Array
+  readonly from: Uint32Array
+  readonly length: Uint32Array
+}
+
+export class JobStore {
+  readonly rare = new Map<Seq, RareFields>()
+  /** Rows that are live, in any state. */
+  live = 0
+  private readonly pages = new Map<number, JobPage>()
+  private readonly spare: JobPage[] = []
+  private lastPage: JobPage = new JobPage()
+  private lastPageNo = -1
+
+  get pageCount(): number {
+    return this.pages.size + this.spare.length
+  }
+
+  /** The page of a live job, or undefined when there is no such job. */
+  find(seq: Seq): JobPage | undefined {
+    const pageNo = Math.floor(seq / PAGE_ROWS)
+    if (pageNo !== this.lastPageNo) {
+      const page = this.pages.get(pageNo)
+      if (page === undefined) return undefined
+      this.lastPage = page
+      this.lastPageNo = pageNo
+    }
+    return this.lastPage.state[seq & ROW_MASK] === JobState.none ? undefined : this.lastPage
+  }
+
+  /** The page of a job that is known to be live. */
+  get(seq: Seq): JobPage {
+    const page = this.find(seq)
+    if (page === undefined) throw new Error(`job ${seq} is not in the store`)
+    return page
+  }
+
+  stateOf(seq: Seq): JobState {
+    const page = this.find(seq)
+    return page === undefined ? JobState.none : (page.state[seq & ROW_MASK] as JobState)
+  }
+
+  /** The page that will hold `seq`, made when missing; the caller sets `state` and counts with `added`. */
+  open(seq: Seq): JobPage {
+    const pageNo = Math.floor(seq / PAGE_ROWS)
+    if (pageNo === this.lastPageNo) return this.lastPage
+    let page = this.pages.get(pageNo)
+    if (page === undefined) {
+      page = this.spare.pop() ?? new JobPage()
+      page.firstSeq = pageNo * PAGE_ROWS
+      this.pages.set(pageNo, page)
+    }
+    this.lastPage = page
+    this.lastPageNo = pageNo
+    return page
+  }
+
+  added(page: JobPage, count: number): void {
+    page.live += count
+    this.live += count
+  }
+
+  /** Forgets a live row. Its payload must have been released. */
+  remove(page: JobPage, seq: Seq): void {
+    const row = seq & ROW_MASK
+    if (((page.flags[row] as number) & RowFlag.rare) !== 0) this.rare.delete(seq)
+    page.state[row] = JobState.none
+    page.live--
+    this.live--
+    if (page.live === 0) this.giveUp(page)
+  }
+
+  rareOf(page: JobPage, seq: Seq): RareFields | undefined {
+    const flags = page.flags[seq & ROW_MASK] as number
+    return (flags & RowFlag.rare) === 0 ? undefined : this.rare.get(seq)
+  }
+
+  /** The rare fields of a live job, made when missing. */
+  openRare(page: JobPage, seq: Seq): RareFields {
+    const known = this.rareOf(page, seq)
+    if (known !== undefined) return known
+    const made: RareFields = {
+      uniqueKey: null,
+      dependsOn: null,
+      openParents: null,
+      tags: null,
+      message: null,
+      error: null,
+    }
+    const row = seq & ROW_MASK
+    page.flags[row] = (page.flags[row] as number) | RowFlag.rare
+    this.rare.set(seq, made)
+    return made
+  }
+
+  /** Every live sequence, oldest page first. For hashes, checkpoints and tests; never on a hot path. */
+  *liveSeqs(): Generator<Seq> {
+    for (const pageNo of [...this.pages.keys()].sort((a, b) => a - b)) {
+      const page = this.pages.get(pageNo)
+      if (page === undefined) continue
+      for (let row = 0; row < PAGE_ROWS; row++) {
+        if (page.state[row] !== JobState.none) yield page.firstSeq + row
+      }
+    }
+  }
+
+  private giveUp(page: JobPage): void {
+    const pageNo = page.firstSeq / PAGE_ROWS
+    this.pages.delete(pageNo)
+    if (this.lastPageNo === pageNo) this.lastPageNo = -1
+    if (this.spare.length < SPARE_PAGES_MAX) this.spare.push(page)
+  }
+}
+
+export function rowOf(seq: Seq): number {
+  return seq & ROW_MASK
+}
+
+export function openStartedAt(page: JobPage): Float64Array {
+  page.startedAt ??= new Float64Array(PAGE_ROWS)
+  return page.startedAt
+}
+
+export function openTokens(page: JobPage): Float64Array {
+  page.token ??= new Float64Array(PAGE_ROWS)
+  return page.token
+}
+
+export function openProgress(page: JobPage): Uint8Array {
+  page.progress ??= new Uint8Array(PAGE_ROWS)
+  return page.progress
+}
+
+export function openOptions(page: JobPage): JobOptions {
+  page.options ??= {
+    backoff: new Float64Array(PAGE_ROWS),
+    ttl: new Float64Array(PAGE_ROWS),
+    timeout: new Float64Array(PAGE_ROWS),
+  }
+  return page.options
+}
+
+export function openLeases(page: JobPage): Leases {
+  page.leases ??= {
+    lengthMs: new Float64Array(PAGE_ROWS),
+    untilMs: new Float64Array(PAGE_ROWS),
+    timerMs: new Float64Array(PAGE_ROWS),
+    holder: new Float64Array(PAGE_ROWS),
+  }
+  return page.leases
+}
+
+export function openResults(page: JobPage): Results {
+  page.results ??= {
+    slab: new Uint32Array(PAGE_ROWS),
+    from: new Uint32Array(PAGE_ROWS),
+    length: new Uint32Array(PAGE_ROWS),
+  }
+  return page.results
+}

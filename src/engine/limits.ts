@@ -1,0 +1,84 @@
+// Every bound of the server, in one place. Reaching one is a refusal with a code; nothing grows without one.
+//
+// Units are the last word of a name. Values that an operator may change are in `src/config.ts`,
+// which takes its defaults and its bounds from here.
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const DAY_MS = 24 * 60 * 60 * 1000
+
+export const limits = {
+  shards: 32,
+
+  /** One line on the wire, its newline not counted. Admits a 1,000-job PUSHB of 16 KB jobs. */
+  frameBytesMax: 16 * MIB,
+  /** The same before AUTH, when tokens are configured. */
+  frameBytesMaxBeforeAuth: 4 * KIB,
+  /** Jobs in a PUSHB, ids in an ACKB, HEARTBEAT or RELEASE. */
+  batchMax: 1000,
+  /** `count` of PULLB and DLQ is reduced to this. */
+  pullCountMax: 1000,
+  /** A PULLB hands out fewer jobs than asked when their data could exceed this; one always fits. */
+  pullBytesMax: 32 * MIB,
+
+  dataBytesMax: 1 * MIB,
+  resultBytesMax: 1 * MIB,
+  errorBytesMax: 8 * KIB,
+  messageBytesMax: 8 * KIB,
+  /** Nesting of `data`, `result` and every other JSON value a client sends. */
+  jsonDepthMax: 64,
+
+  queueNameBytesMax: 256,
+  cronNameBytesMax: 256,
+  uniqueKeyBytesMax: 256,
+  reqIdBytesMax: 64,
+  tokenBytesMax: 4 * KIB,
+  scheduleBytesMax: 256,
+  tagsMax: 32,
+  tagBytesMax: 64,
+  dependenciesMax: 100,
+  /** Children that may wait for one parent. */
+  childrenMax: 100_000,
+
+  delayMsMax: 365 * DAY_MS,
+  ttlMsMax: 365 * DAY_MS,
+  timeoutMsMax: 365 * DAY_MS,
+  backoffMsMax: 365 * DAY_MS,
+  leaseMsMax: DAY_MS,
+  waitMsMax: DAY_MS,
+  /** A shard asks for its next block of sequences when fewer than this are left. */
+  seqReserve: 2 ** 21,
+  attemptsMax: 0xffff_ffff,
+  rateLimitMax: 0xffff_ffff,
+  concurrencyMax: 0xffff_ffff,
+  /** base * 2^exponent, the exponent held here; the product held at `backoffMsMax`. */
+  backoffExponentMax: 10,
+  /** A job without backoff is retried at once this many times; after that it pauses between runs. */
+  quickRetriesMax: 3,
+  retryPauseMs: 1000,
+  /** Timers that one tick handles before the commands that wait get their turn. */
+  timersPerTickMax: 5000,
+
+  queuesPerShardMax: 100_000,
+  cronsPerShardMax: 10_000,
+  waitingPullsPerQueueMax: 100_000,
+
+  /** Commands of one connection that are not answered yet; above it the server stops reading. */
+  inFlightPerConnectionMax: 1024,
+  /** Bytes a peer has not read; above it the server stops reading from that peer. */
+  outgoingBytesHigh: 8 * MIB,
+  /** Above it the connection is closed: the peer does not read at all. */
+  outgoingBytesMax: 64 * MIB,
+  /** Unsent event bytes of one subscriber; above it events are dropped and counted. */
+  subscriberBytesMax: 1 * MIB,
+  subscriptionsPerConnectionMax: 1000,
+  connectionsPerWorkerMax: 10_000,
+  authFailuresMax: 10,
+  authFailureWindowMs: 60_000,
+
+  /** Bytes queued on the link to one other worker; above it forwards are refused. */
+  linkBacklogBytesMax: 64 * MIB,
+
+  /** setTimeout fires at once beyond this; longer waits are taken in pieces. */
+  timerMsMax: 2 ** 31 - 1,
+} as const

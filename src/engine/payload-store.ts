@@ -1,0 +1,156 @@
+// The payload bytes of one shard: `data` and results, in slabs.
+//
+//   slab 7  [ {"data":{…}},{"data":{…}}, … | free ]      a job's row says (slab, from, length)
+//             ^from  ^length
+//
+// 1. A push copies its frame's job region into the current slab with one copy; rows point into it.
+// 2. `live` counts the bytes that rows still use. A slab with none is emptied and used again.
+// 3. A full slab that is mostly dead is offered in `sparse`; whoever owns the rows moves the few
+//    that are left (see shard-tidy.ts), so one old job never holds a megabyte.
+// 4. Payloads larger than a quarter of a slab get a slab of their own size.
+
+import type { Seq } from './job-id.ts'
+
+export const SLAB_BYTES = 256 * 1024
+const OWN_SLAB_BYTES = SLAB_BYTES / 4
+const SPARE_SLABS_MAX = 32
+/** A slab is sparse when less than a quarter of it is live. */
+const SPARSE_DIVISOR = 4
+
+const NO_BYTES = Buffer.alloc(0)
+
+export class Slab {
+  bytes: Buffer = NO_BYTES
+  /** First free byte. */
+  used = 0
+  /** Bytes that rows point to. */
+  live = 0
+  /** No more is written here. */
+  sealed = true
+  /** Runs of sequences whose payloads were put here: first, count, first, count, … */
+  readonly runs: number[] = []
+
+  noteRun(firstSeq: Seq, count: number): void {
+    const { runs } = this
+    const last = runs.length - 2
+    if (last >= 0 && (runs[last] as number) + (runs[last + 1] as number) === firstSeq) {
+      runs[last + 1] = (runs[last + 1] as number) + count
+    } else {
+      runs.push(firstSeq, count)
+    }
+  }
+}
+
+export class PayloadStore {
+  /** Where the last `reserve` or `put` placed its bytes. */
+  slabNo = 0
+  offset = 0
+  /** Memory held, in bytes. */
+  heldBytes = 0
+  /** Slabs worth moving out of; entries may have become stale. */
+  readonly sparse: number[] = []
+
+  private readonly slabs: Slab[] = []
+  private readonly freeNumbers: number[] = []
+  private readonly spare: Buffer[] = []
+  private current = -1
+
+  bytesOf(slabNo: number): Buffer {
+    return (this.slabs[slabNo] as Slab).bytes
+  }
+
+  slab(slabNo: number): Slab {
+    return this.slabs[slabNo] as Slab
+  }
+
+  /**
+   * Copies `source[from..to)` for `count` jobs from `firstSeq`; sets `slabNo` and `offset`. The caller then counts
+   * with `addLive` what its rows use of it.
+   */
+  put(source: Buffer, from: number, to: number, firstSeq: Seq, count: number): void {
+    const size = to - from
+    const slab = this.place(size)
+    source.copy(slab.bytes, slab.used, from, to)
+    this.offset = slab.used
+    slab.used += size
+    slab.noteRun(firstSeq, count)
+  }
+
+  addLive(slabNo: number, bytes: number): void {
+    const slab = this.slabs[slabNo] as Slab
+    slab.live += bytes
+    if (slab.live === 0) this.dropIfDead(slabNo, slab)
+    else if (slab.sealed && slab.live <= slab.bytes.length / SPARSE_DIVISOR)
+      this.sparse.push(slabNo)
+  }
+
+  /** One job's bytes are used no longer. */
+  release(slabNo: number, bytes: number): void {
+    const slab = this.slabs[slabNo] as Slab
+    const before = slab.live
+    slab.live = before - bytes
+    if (!slab.sealed) {
+      if (slab.live === 0) {
+        slab.used = 0
+        slab.runs.length = 0
+      }
+      return
+    }
+    if (slab.live === 0) {
+      this.dropIfDead(slabNo, slab)
+      return
+    }
+    const bound = slab.bytes.length / SPARSE_DIVISOR
+    if (before > bound && slab.live <= bound) this.sparse.push(slabNo)
+  }
+
+  private place(size: number): Slab {
+    if (size > OWN_SLAB_BYTES) return this.openSlab(Buffer.allocUnsafeSlow(size), true)
+    const current = this.slabs[this.current]
+    if (current !== undefined && current.used + size <= current.bytes.length) {
+      this.slabNo = this.current
+      return current
+    }
+    this.sealCurrent()
+    const slab = this.openSlab(this.spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES), false)
+    this.current = this.slabNo
+    return slab
+  }
+
+  private sealCurrent(): void {
+    const slab = this.slabs[this.current]
+    if (slab === undefined) return
+    const no = this.current
+    this.current = -1
+    slab.sealed = true
+    if (slab.live === 0) this.dropIfDead(no, slab)
+    else if (slab.live <= slab.bytes.length / SPARSE_DIVISOR) this.sparse.push(no)
+  }
+
+  private openSlab(bytes: Buffer, sealed: boolean): Slab {
+    const no = this.freeNumbers.pop() ?? this.slabs.length
+    let slab = this.slabs[no]
+    if (slab === undefined) {
+      slab = new Slab()
+      this.slabs[no] = slab
+    }
+    slab.bytes = bytes
+    slab.used = 0
+    slab.live = 0
+    slab.sealed = sealed
+    this.slabNo = no
+    this.heldBytes += bytes.length
+    return slab
+  }
+
+  private dropIfDead(no: number, slab: Slab): void {
+    if (!slab.sealed || slab.bytes === NO_BYTES) return
+    this.heldBytes -= slab.bytes.length
+    if (slab.bytes.length === SLAB_BYTES && this.spare.length < SPARE_SLABS_MAX) {
+      this.spare.push(slab.bytes)
+    }
+    slab.bytes = NO_BYTES
+    slab.runs.length = 0
+    this.freeNumbers.push(no)
+  }
+}

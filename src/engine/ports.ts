@@ -1,0 +1,227 @@
+// What the rooms need of one another. The engine imports nothing; transports, cluster and storage
+// implement or call these, and `server.ts` wires them.
+//
+//   transports ──Gate──▶ cluster ──▶ engine ──Reply──▶ transports
+//   cluster ──WireCodec──▶ transports       engine ──EventSink──▶ transports
+//   engine ──ParentMail──▶ cluster          engine ──RecordLog──▶ storage, replicas
+
+import type { ByteWriter } from './byte-writer.ts'
+import type { Command } from './command.ts'
+import type { JobId, Seq, ShardId } from './job-id.ts'
+import type { JobStore, StateName } from './job-store.ts'
+import type { PayloadStore } from './payload-store.ts'
+import type { Refusal } from './refusal.ts'
+
+/** Where the jobs of a reply or an event are read from; valid only during the call that passes it. */
+export interface JobSource {
+  readonly shard: ShardId
+  readonly jobs: JobStore
+  readonly payloads: PayloadStore
+  /** By the number in a job's `queue` cell. */
+  queueName(queueNo: number): string
+}
+
+/** The sequences of some jobs: `seqs[0..count)`. Scratch, valid only during the call that passes it. */
+export interface SeqList {
+  readonly seqs: Float64Array
+  count: number
+}
+
+export interface ItemRefusal {
+  /** Position in the request. */
+  readonly index: number
+  readonly refusal: Refusal
+}
+
+export interface Stats {
+  queued: number
+  processing: number
+  delayed: number
+  dlq: number
+}
+
+export interface QueueInfo {
+  name: string
+  pending: number
+  processing: number
+  dlq: number
+  paused: boolean
+  rate_limit: number | null
+  concurrency_limit: number | null
+  /** Index of the worker process that owns the queue. */
+  worker?: number
+}
+
+export interface Metrics {
+  total_pushed: number
+  total_completed: number
+  total_failed: number
+  /** Completions in the last full 10 s window, per second. */
+  jobs_per_second: number
+  /** Mean of (ack - push) over the last 60 s; `latency_count` jobs. */
+  avg_latency_ms: number
+  latency_count: number
+  queues: QueueInfo[]
+}
+
+export interface CronInfo {
+  name: string
+  queue: string
+  /** Raw JSON text. */
+  data: string
+  schedule: string
+  priority: number
+  next_run: number
+}
+
+/**
+ * One command's way back to its client. Exactly one call answers. Whatever is passed is read
+ * before the call returns, so the caller may re-use it.
+ */
+export interface Reply {
+  ok(): void
+  refused(refusal: Refusal): void
+  pushed(id: JobId): void
+  /** PUSHB: `count` accepted jobs, ids firstId, firstId + 32, … */
+  pushedBatch(firstId: JobId, count: number, refused: readonly ItemRefusal[]): void
+  /** ACKB, HEARTBEAT, RELEASE, RETRYDLQ, PURGEDLQ: `{"ok":true,"ids":[count]}`. */
+  counted(count: number, refused: readonly ItemRefusal[]): void
+  /** PULL: the one job now delivered, or none when the wait is over. */
+  pulled(source: JobSource, list: SeqList, delivery: Delivery | null): void
+  /** PULLB, and DLQ with `delivery` null. */
+  pulledBatch(source: JobSource, list: SeqList, delivery: Delivery | null): void
+  /** GETJOB; `seq` -1 when the job's body is not there (any more). */
+  jobAndState(source: JobSource, seq: Seq, state: StateName): void
+  state(id: JobId, state: StateName): void
+  /** GETRESULT: raw JSON in `bytes[from..to)`, or null. */
+  result(id: JobId, bytes: Buffer | null, from: number, to: number): void
+  progress(id: JobId, progress: number, message: string | null): void
+  stats(stats: Stats): void
+  metrics(metrics: Metrics, worker: number): void
+  queues(queues: readonly QueueInfo[]): void
+  crons(crons: readonly CronInfo[]): void
+}
+
+/** Jobs handed to a consumer in one reply: their tokens are firstToken, firstToken + 1, … */
+export interface Delivery {
+  readonly firstToken: number
+  /** Whether the reply shows the tokens. */
+  readonly showToken: boolean
+}
+
+/** The same, kept by whoever must still write the reply: if it cannot, `Gate.giveBack` undoes it. */
+export interface Unwritten {
+  readonly shard: ShardId
+  readonly seqs: Float64Array
+  readonly firstToken: number
+}
+
+/**
+ * The place of one reply line in a connection's (or link's) output. `open` gives the writer to append
+ * to; until `close` nothing else may write there. Opened and closed once, within one call.
+ */
+export interface ReplySlot {
+  /**
+   * Set within `submit`, before `open`, by whoever builds or forwards the reply: the frame has a `reqId`, so
+   * its line may overtake those of earlier frames, and does not hold back later ones. False until then.
+   */
+  unordered: boolean
+  open(): ByteWriter
+  /** `handed`: the jobs this line hands over, or null. */
+  close(handed: Unwritten | null): void
+}
+
+/** One client connection, as far as the shards care. */
+export interface Session {
+  /** Unique in the node: workerIndex * 2^32 + n. Jobs and waiting pulls are held in its name. */
+  readonly holder: number
+  /** Bit per other worker that was sent a command of this session; kept by the gate. */
+  workersUsed: number
+}
+
+/** The transports' way in. */
+export interface Gate {
+  /**
+   * Runs one frame (no newline). Bytes are read before it returns or copied. Commands of route `connection`
+   * (AUTH, SUBSCRIBE, UNSUBSCRIBE) never come here.
+   */
+  submit(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void
+  /** The caller has handed in what it had: waiting pulls are served now, after the replies above. */
+  turnEnded(): void
+  /** Jobs of a reply that could not be written return to their queue, uncounted. */
+  giveBack(unwritten: Unwritten): void
+  /** Its waiting pulls are forgotten; jobs pulled with `release_on_close` return. */
+  sessionClosed(session: Session): void
+  /** Events of `queue`, wherever it lives, go to the subscriber until `unsubscribe`. */
+  subscribe(queue: string, events: number, subscriber: Subscriber): void
+  unsubscribe(queue: string, subscriber: Subscriber): void
+}
+
+/** Receives rendered event lines, newline included. Must not block: it drops when it is full. */
+export interface Subscriber {
+  event(line: Buffer): void
+}
+
+/** What the cluster needs of the wire: to read a frame and to answer in its format. */
+export interface WireCodec {
+  /** Fills `into` from one frame, or says why it is not a command (then `into.reqIdFrom` may still be set). */
+  scan(bytes: Buffer, from: number, to: number, into: Command): Refusal | null
+  /**
+   * The op and the routing key (queue, id, first of ids, or name) of a frame in the order that clients write
+   * it, without validating the rest; false when it is not in that order, and only `scan` can tell.
+   */
+  peek(bytes: Buffer, from: number, to: number, into: Command): boolean
+  reply(command: Command, slot: ReplySlot): Reply
+}
+
+export const EventKind = {
+  pushed: 1,
+  completed: 2,
+  failed: 4,
+  progress: 8,
+  timeout: 16,
+  retrying: 32,
+  cancelled: 64,
+  expired: 128,
+} as const
+export type EventKind = (typeof EventKind)[keyof typeof EventKind]
+export type EventName = keyof typeof EventKind
+
+/** Called only while somebody listens on the worker; reads what it needs before it returns. */
+export interface EventSink {
+  /** False while nobody listens to anything: then nothing else is called. */
+  readonly listening: boolean
+  /** True when events of this queue are wanted at all. */
+  wants(queue: string, kind: EventKind): boolean
+  event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void
+}
+
+/** How a parent ended, or that it has not. */
+export type ParentOutcome = 'open' | 'completed' | 'failed' | 'cancelled' | 'expired' | 'unknown'
+
+/** Between shards, wherever they live. Both messages may arrive twice. */
+export interface ParentMail {
+  /** Tell `child` when `parent` ends. */
+  ask(parent: JobId, child: JobId): void
+  tell(child: JobId, parent: JobId, outcome: ParentOutcome): void
+  /** A cron of some shard is due: push (name, tick) to its queue's shard, which takes a tick once. */
+  cronTick(tick: CronTick): void
+}
+
+export interface CronTick {
+  readonly name: string
+  readonly tickMs: number
+  readonly queue: string
+  readonly data: string
+  readonly priority: number
+}
+
+/** Where a shard's records go, when anybody keeps them. */
+export interface RecordLog {
+  append(record: Buffer): void
+}
+
+export interface Clock {
+  /** Unix ms; never goes back. */
+  nowMs(): number
+}

@@ -1,0 +1,268 @@
+// The one way a shard changes: each method is a record. It is written, when anybody keeps records, and then
+// evolves the state. `replay.ts` reads the same records back into the same functions.
+//
+// Adding a kind of record: a number in RecordKind (never re-used), a method here, a case in replay.ts,
+// and a line in the fixture of test/unit/engine/replay.test.ts.
+
+import * as configured from './evolve/configured.ts'
+import * as job from './evolve/job-changed.ts'
+import { evolveLeaseExtended, evolvePulled, type Pulled } from './evolve/pulled.ts'
+import { evolvePushed, type Pushed } from './evolve/pushed.ts'
+import * as run from './evolve/run-ended.ts'
+import type { JobId, Seq } from './job-id.ts'
+import { INT_STRIDE, NUM_STRIDE } from './job-table.ts'
+import type { CronTick, RecordLog, SeqList } from './ports.ts'
+import type { Queue } from './queue.ts'
+import { RecordWriter } from './record-bytes.ts'
+import type { ShardState } from './shard-state.ts'
+
+export const RecordKind = {
+  pushed: 1,
+  pulled: 2,
+  completed: 3,
+  retried: 4,
+  deadLettered: 5,
+  released: 6,
+  removed: 7,
+  evicted: 8,
+  promoted: 9,
+  parentDone: 10,
+  childAdded: 11,
+  childrenTold: 12,
+  dlqRetried: 13,
+  progressed: 14,
+  leaseExtended: 15,
+  queueOpened: 16,
+  queueClosed: 17,
+  paused: 18,
+  rateLimited: 19,
+  concurrencySet: 20,
+  cronSet: 21,
+  cronRemoved: 22,
+  cronFired: 23,
+  cronTicked: 24,
+} as const
+
+export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
+
+const NO_LIMIT = -1
+
+export class Recorder {
+  private readonly state: ShardState
+  private readonly log: RecordLog | null
+  private readonly writer = new RecordWriter()
+
+  constructor(state: ShardState, log: RecordLog | null) {
+    this.state = state
+    this.log = log
+  }
+
+  pushed(pushed: Pushed): void {
+    if (this.log !== null) this.log.append(this.writePushed(pushed))
+    evolvePushed(this.state, pushed)
+  }
+
+  pulled(pulled: Pulled, taken: SeqList): void {
+    if (this.log !== null) {
+      const { queue, count, nowMs, firstToken, leaseMs, holder } = pulled
+      const w = this.writer.begin(RecordKind.pulled).u32(queue.no).u32(count).f64(nowMs)
+      this.log.append(w.f64(firstToken).f64(leaseMs).f64(holder).end())
+    }
+    evolvePulled(this.state, pulled, taken)
+  }
+
+  completed(seq: Seq, nowMs: number, bytes: Buffer, from: number, to: number): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.completed).f64(seq).f64(nowMs)
+      if (from < 0) w.u8(0)
+      else w.u8(1).raw(bytes, from, to)
+      this.log.append(w.end())
+    }
+    run.evolveCompleted(this.state, seq, nowMs, bytes, from, to)
+  }
+
+  retried(seq: Seq, nowMs: number, runAtMs: number, error: string | null): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.retried).f64(seq).f64(nowMs).f64(runAtMs)
+      this.log.append(w.textOrNull(error).end())
+    }
+    run.evolveRetried(this.state, seq, nowMs, runAtMs, error)
+  }
+
+  deadLettered(seq: Seq, error: string | null): void {
+    this.log?.append(this.writer.begin(RecordKind.deadLettered).f64(seq).textOrNull(error).end())
+    run.evolveDeadLettered(this.state, seq, error)
+  }
+
+  released(seq: Seq): void {
+    this.log?.append(this.writer.begin(RecordKind.released).f64(seq).end())
+    run.evolveReleased(this.state, seq)
+  }
+
+  removed(seq: Seq, outcome: job.RemovedAs): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.removed).f64(seq)
+      this.log.append(w.u8(removedAs.indexOf(outcome)).end())
+    }
+    job.evolveRemoved(this.state, seq, outcome)
+  }
+
+  evicted(count: number): void {
+    this.log?.append(this.writer.begin(RecordKind.evicted).u32(count).end())
+    job.evolveEvicted(this.state, count)
+  }
+
+  promoted(seq: Seq): void {
+    this.log?.append(this.writer.begin(RecordKind.promoted).f64(seq).end())
+    job.evolvePromoted(this.state, seq)
+  }
+
+  parentDone(seq: Seq, parent: JobId, nowMs: number): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.parentDone).f64(seq).f64(parent)
+      this.log.append(w.f64(nowMs).end())
+    }
+    job.evolveParentDone(this.state, seq, parent, nowMs)
+  }
+
+  childAdded(seq: Seq, child: JobId): void {
+    this.log?.append(this.writer.begin(RecordKind.childAdded).f64(seq).f64(child).end())
+    job.evolveChildAdded(this.state, seq, child)
+  }
+
+  childrenTold(seq: Seq): void {
+    this.log?.append(this.writer.begin(RecordKind.childrenTold).f64(seq).end())
+    job.evolveChildrenTold(this.state, seq)
+  }
+
+  dlqRetried(seq: Seq, nowMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.dlqRetried).f64(seq).f64(nowMs).end())
+    job.evolveDlqRetried(this.state, seq, nowMs)
+  }
+
+  progressed(seq: Seq, progress: number, message: string | null): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.progressed).f64(seq).u8(progress)
+      this.log.append(w.textOrNull(message).end())
+    }
+    job.evolveProgressed(this.state, seq, progress, message)
+  }
+
+  leaseExtended(seq: Seq, lengthMs: number, untilMs: number): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.leaseExtended).f64(seq).f64(lengthMs)
+      this.log.append(w.f64(untilMs).end())
+    }
+    evolveLeaseExtended(this.state, seq, lengthMs, untilMs)
+  }
+
+  queueOpened(name: string): Queue {
+    const no = this.state.nextQueueNo()
+    this.log?.append(this.writer.begin(RecordKind.queueOpened).u32(no).text(name).end())
+    return configured.evolveQueueOpened(this.state, no, name)
+  }
+
+  queueClosed(queue: Queue): void {
+    this.log?.append(this.writer.begin(RecordKind.queueClosed).u32(queue.no).end())
+    configured.evolveQueueClosed(this.state, queue.no)
+  }
+
+  paused(queue: Queue, paused: boolean): void {
+    const w = this.log === null ? null : this.writer.begin(RecordKind.paused).u32(queue.no)
+    if (w !== null) this.log?.append(w.u8(paused ? 1 : 0).end())
+    configured.evolvePaused(this.state, queue.no, paused)
+  }
+
+  rateLimited(queue: Queue, limit: number | null, nowMs: number): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.rateLimited).u32(queue.no)
+      this.log.append(
+        w
+          .f64(limit ?? NO_LIMIT)
+          .f64(nowMs)
+          .end(),
+      )
+    }
+    configured.evolveRateLimited(this.state, queue.no, limit, nowMs)
+  }
+
+  concurrencySet(queue: Queue, limit: number | null): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.concurrencySet).u32(queue.no)
+      this.log.append(w.f64(limit ?? NO_LIMIT).end())
+    }
+    configured.evolveConcurrencySet(this.state, queue.no, limit)
+  }
+
+  cronSet(terms: configured.CronTerms): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.cronSet).text(terms.name).text(terms.queue)
+      w.text(terms.data).text(terms.schedule).f64(terms.priority).f64(terms.nextRunMs)
+      this.log.append(w.end())
+    }
+    configured.evolveCronSet(this.state, terms)
+  }
+
+  cronRemoved(name: string): void {
+    this.log?.append(this.writer.begin(RecordKind.cronRemoved).text(name).end())
+    configured.evolveCronRemoved(this.state, name)
+  }
+
+  cronFired(name: string, nextRunMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.cronFired).text(name).f64(nextRunMs).end())
+    configured.evolveCronFired(this.state, name, nextRunMs)
+  }
+
+  cronTicked(tick: CronTick): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.cronTicked).text(tick.name).f64(tick.tickMs)
+      this.log.append(w.end())
+    }
+    configured.evolveCronTicked(this.state, tick.name, tick.tickMs)
+  }
+
+  /**
+   *   kind | queue u32 | firstSeq f64 | count u32 | nowMs f64 | flagsSeen u32 | shift u32
+   *        | ints (10 × i32 per job) | nums (5 × f64 per job; only when an option was seen) | the frame's job region
+   */
+  private writePushed(pushed: Pushed): Buffer {
+    const { table, count, rows } = pushed
+    const ints = new Int32Array(count * INT_STRIDE)
+    const nums = new Float64Array(table.flagsSeen === 0 ? 0 : count * NUM_STRIDE)
+    for (let i = 0; i < count; i++) {
+      const from = rows === null ? i : (rows[i] as number)
+      ints.set(table.ints.subarray(from * INT_STRIDE, (from + 1) * INT_STRIDE), i * INT_STRIDE)
+      if (nums.length === 0) continue
+      nums.set(table.nums.subarray(from * NUM_STRIDE, (from + 1) * NUM_STRIDE), i * NUM_STRIDE)
+    }
+    const region = regionOf(ints, count, pushed.bytes.length)
+    const w = this.writer.begin(RecordKind.pushed).u32(pushed.queue.no).f64(pushed.firstSeq)
+    w.u32(count).f64(pushed.nowMs).u32(table.flagsSeen).u32(region.from)
+    w.raw(new Uint8Array(ints.buffer), 0, ints.byteLength)
+    w.raw(new Uint8Array(nums.buffer), 0, nums.byteLength)
+    return w.raw(pushed.bytes, region.from, region.to).end()
+  }
+}
+
+/** The bytes that the rows' extents lie in, one to each side included (the quotes of a key). */
+function regionOf(ints: Int32Array, count: number, bytesEnd: number): { from: number; to: number } {
+  let from = Number.MAX_SAFE_INTEGER
+  let to = 0
+  for (let at = 0; at < count * INT_STRIDE; at += INT_STRIDE) {
+    const flags = ints[at + 2] as number
+    for (const [first, bit] of extentColumns) {
+      if (bit !== 0 && (flags & bit) === 0) continue
+      from = Math.min(from, (ints[at + first] as number) - 1)
+      to = Math.max(to, (ints[at + first + 1] as number) + 1)
+    }
+  }
+  return { from: Math.max(0, from), to: Math.min(to, bytesEnd) }
+}
+
+/** Column of an extent's start, and the flag that makes it valid (0 = always). */
+const extentColumns: readonly (readonly [number, number])[] = [
+  [0, 0],
+  [4, 64],
+  [6, 128],
+  [8, 256],
+]

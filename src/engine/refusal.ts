@@ -1,0 +1,113 @@
+// Every way the server says no: a code that never changes, and its text.
+//
+// Texts that existing clients match are those of the wire; the rest may be improved, codes may not.
+// `proto/protocol.md` lists the codes; a test compares the two both ways.
+
+export const refusalCodes = [
+  'invalid', // not JSON, unknown cmd, missing field, wrong type or range
+  'frame_too_large',
+  'auth_required',
+  'auth_invalid',
+  'auth_throttled',
+  'queue_name_invalid',
+  'data_too_large',
+  'duplicate_key',
+  'limit_exceeded', // a list too long, a key too long, a batch too large
+  'job_not_found',
+  'job_not_active',
+  'job_not_cancellable',
+  'stale_token',
+  'dependency_invalid',
+  'cron_not_found',
+  'cron_invalid',
+  'too_many_waiting',
+  'memory_full',
+  'draining',
+  'unavailable', // did not run; try again
+  'outcome_unknown', // may have run
+] as const
+
+export type RefusalCode = (typeof refusalCodes)[number]
+
+export interface Refusal {
+  readonly code: RefusalCode
+  readonly text: string
+}
+
+export const refusals = {
+  invalid: (detail: string): Refusal => ({ code: 'invalid', text: `Invalid: ${detail}` }),
+  frameTooLarge: (max: number): Refusal => ({
+    code: 'frame_too_large',
+    text: `Frame too large (max ${max} bytes)`,
+  }),
+  authRequired: { code: 'auth_required', text: 'Authentication required' },
+  authInvalid: { code: 'auth_invalid', text: 'Invalid token' },
+  authThrottled: { code: 'auth_throttled', text: 'Too many failed attempts, try again later' },
+  queueEmpty: { code: 'queue_name_invalid', text: 'Queue name cannot be empty' },
+  queueTooLong: { code: 'queue_name_invalid', text: 'Queue name too long (max 256 chars)' },
+  queueCharacters: {
+    code: 'queue_name_invalid',
+    text: 'Queue name must contain only alphanumeric characters, underscores, hyphens, or dots',
+  },
+  dataTooLarge: (size: number, max: number): Refusal => ({
+    code: 'data_too_large',
+    text: `Job data too large (${size} bytes, max ${max} bytes)`,
+  }),
+  resultTooLarge: (size: number, max: number): Refusal => ({
+    code: 'data_too_large',
+    text: `Result too large (${size} bytes, max ${max} bytes)`,
+  }),
+  duplicateKey: (key: string): Refusal => ({
+    code: 'duplicate_key',
+    text: `Duplicate job with key: ${key}`,
+  }),
+  limitExceeded: (what: string, max: number): Refusal => ({
+    code: 'limit_exceeded',
+    text: `Limit exceeded: ${what} (max ${max})`,
+  }),
+  jobNotFound: (id: number): Refusal => ({ code: 'job_not_found', text: `Job ${id} not found` }),
+  jobNotActive: (id: number): Refusal => ({
+    code: 'job_not_active',
+    text: `Job ${id} not found in processing`,
+  }),
+  jobNotCancellable: (id: number): Refusal => ({
+    code: 'job_not_cancellable',
+    text: `Job ${id} cannot be cancelled (already completed/failed)`,
+  }),
+  staleToken: (id: number): Refusal => ({
+    code: 'stale_token',
+    text: `Token for job ${id} is stale: the job was redelivered or finished`,
+  }),
+  dependencyInvalid: (id: number): Refusal => ({
+    code: 'dependency_invalid',
+    text: `Dependency ${id} does not exist`,
+  }),
+  cronNotFound: { code: 'cron_not_found', text: 'Cron job not found' },
+  cronTooLong: (length: number, max: number): Refusal => ({
+    code: 'cron_invalid',
+    text: `Cron schedule too long (${length} chars, max ${max} chars)`,
+  }),
+  cronInterval: (schedule: string): Refusal => ({
+    code: 'cron_invalid',
+    text: `Invalid interval format: ${schedule}`,
+  }),
+  cronExpression: (schedule: string, detail: string): Refusal => ({
+    code: 'cron_invalid',
+    text: `Invalid cron expression '${schedule}': ${detail}`,
+  }),
+  cronName: (max: number): Refusal => ({
+    code: 'cron_invalid',
+    text: `Cron name must be 1 to ${max} bytes`,
+  }),
+  tooManyWaiting: { code: 'too_many_waiting', text: 'Too many waiting pulls on this queue' },
+  memoryFull: { code: 'memory_full', text: 'Memory limit reached, job refused; try again later' },
+  draining: { code: 'draining', text: 'Server is shutting down' },
+  unavailable: {
+    code: 'unavailable',
+    text: 'The worker that owns this queue is not available; the command did not run, try again',
+  },
+  outcomeUnknown: {
+    code: 'outcome_unknown',
+    text: 'The worker that ran this command died before it answered: outcome unknown',
+  },
+} as const

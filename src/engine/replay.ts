@@ -1,0 +1,180 @@
+// Reads records back: the state of a replica or of a recovery comes from here and from nowhere else.
+
+import * as configured from './evolve/configured.ts'
+import * as job from './evolve/job-changed.ts'
+import { evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
+import { evolvePushed } from './evolve/pushed.ts'
+import * as run from './evolve/run-ended.ts'
+import { INT_STRIDE, JobTable, NUM_STRIDE } from './job-table.ts'
+import { limits } from './limits.ts'
+import type { SeqList } from './ports.ts'
+import { RecordReader } from './record-bytes.ts'
+import { RecordKind, removedAs } from './recorder.ts'
+import type { ShardState } from './shard-state.ts'
+
+const NO_BYTES = Buffer.alloc(0)
+
+export class Replay {
+  private readonly state: ShardState
+  private readonly table = new JobTable()
+  private readonly taken: SeqList = { seqs: new Float64Array(limits.pullCountMax), count: 0 }
+
+  constructor(state: ShardState) {
+    this.state = state
+  }
+
+  /** Applies one record; throws when it is not one. */
+  apply(record: Buffer): void {
+    const r = new RecordReader(record)
+    const kind = r.u8()
+    if (!this.applyHot(kind, r) && !this.applyJob(kind, r) && !this.applyConfigured(kind, r)) {
+      throw new Error(`unknown kind of record: ${kind}`)
+    }
+  }
+
+  private applyHot(kind: number, r: RecordReader): boolean {
+    const { state } = this
+    switch (kind) {
+      case RecordKind.pushed:
+        this.applyPushed(r)
+        return true
+      case RecordKind.pulled: {
+        const queue = state.queueOf(r.u32())
+        const pulled = {
+          queue,
+          count: r.u32(),
+          nowMs: r.f64(),
+          firstToken: r.f64(),
+          leaseMs: r.f64(),
+          holder: r.f64(),
+        }
+        evolvePulled(state, pulled, this.taken)
+        return true
+      }
+      case RecordKind.completed: {
+        const seq = r.f64()
+        const nowMs = r.f64()
+        const result = r.u8() === 0 ? null : r.raw()
+        if (result === null) run.evolveCompleted(state, seq, nowMs, NO_BYTES, -1, -1)
+        else run.evolveCompleted(state, seq, nowMs, result, 0, result.length)
+        return true
+      }
+      case RecordKind.retried:
+        run.evolveRetried(state, r.f64(), r.f64(), r.f64(), r.textOrNull())
+        return true
+      case RecordKind.deadLettered:
+        run.evolveDeadLettered(state, r.f64(), r.textOrNull())
+        return true
+      case RecordKind.released:
+        run.evolveReleased(state, r.f64())
+        return true
+    }
+    return false
+  }
+
+  private applyJob(kind: number, r: RecordReader): boolean {
+    const { state } = this
+    switch (kind) {
+      case RecordKind.removed:
+        job.evolveRemoved(state, r.f64(), removedAs[r.u8()] as job.RemovedAs)
+        return true
+      case RecordKind.evicted:
+        job.evolveEvicted(state, r.u32())
+        return true
+      case RecordKind.promoted:
+        job.evolvePromoted(state, r.f64())
+        return true
+      case RecordKind.parentDone:
+        job.evolveParentDone(state, r.f64(), r.f64(), r.f64())
+        return true
+      case RecordKind.childAdded:
+        job.evolveChildAdded(state, r.f64(), r.f64())
+        return true
+      case RecordKind.childrenTold:
+        job.evolveChildrenTold(state, r.f64())
+        return true
+      case RecordKind.dlqRetried:
+        job.evolveDlqRetried(state, r.f64(), r.f64())
+        return true
+      case RecordKind.progressed:
+        job.evolveProgressed(state, r.f64(), r.u8(), r.textOrNull())
+        return true
+      case RecordKind.leaseExtended:
+        evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
+        return true
+    }
+    return false
+  }
+
+  private applyConfigured(kind: number, r: RecordReader): boolean {
+    const { state } = this
+    switch (kind) {
+      case RecordKind.queueOpened:
+        configured.evolveQueueOpened(state, r.u32(), r.text())
+        return true
+      case RecordKind.queueClosed:
+        configured.evolveQueueClosed(state, r.u32())
+        return true
+      case RecordKind.paused:
+        configured.evolvePaused(state, r.u32(), r.u8() === 1)
+        return true
+      case RecordKind.rateLimited:
+        configured.evolveRateLimited(state, r.u32(), limitOrNull(r.f64()), r.f64())
+        return true
+      case RecordKind.concurrencySet:
+        configured.evolveConcurrencySet(state, r.u32(), limitOrNull(r.f64()))
+        return true
+      case RecordKind.cronSet:
+        configured.evolveCronSet(state, {
+          name: r.text(),
+          queue: r.text(),
+          data: r.text(),
+          schedule: r.text(),
+          priority: r.f64(),
+          nextRunMs: r.f64(),
+        })
+        return true
+      case RecordKind.cronRemoved:
+        configured.evolveCronRemoved(state, r.text())
+        return true
+      case RecordKind.cronFired:
+        configured.evolveCronFired(state, r.text(), r.f64())
+        return true
+      case RecordKind.cronTicked:
+        configured.evolveCronTicked(state, r.text(), r.f64())
+        return true
+    }
+    return false
+  }
+
+  private applyPushed(r: RecordReader): void {
+    const { state, table } = this
+    const queue = state.queueOf(r.u32())
+    const firstSeq = r.f64()
+    const count = r.u32()
+    const nowMs = r.f64()
+    table.flagsSeen = r.u32()
+    const shift = r.u32()
+    const ints = r.raw()
+    const nums = r.raw()
+    const bytes = r.raw()
+    for (let i = 0; i < count * INT_STRIDE; i++) {
+      const value = ints.readInt32LE(i * 4)
+      table.ints[i] = isExtent(i % INT_STRIDE) ? value - shift : value
+    }
+    for (let i = 0; i < nums.length / 8; i++) table.nums[i] = nums.readDoubleLE(i * 8)
+    if (nums.length !== 0 && nums.length !== count * NUM_STRIDE * 8) {
+      throw new RangeError('pushed record: options do not match the jobs')
+    }
+    evolvePushed(state, { queue, firstSeq, count, nowMs, bytes, table, rows: null })
+  }
+}
+
+/** Columns 2 and 3 of a row are flags and priority, all others are offsets into the frame. */
+function isExtent(column: number): boolean {
+  return column !== 2 && column !== 3
+}
+
+function limitOrNull(value: number): number | null {
+  return value < 0 ? null : value
+}

@@ -1,0 +1,201 @@
+// One shard: a deterministic state machine. Commands, timers and letters from other shards go in;
+// records and replies come out. It reads no clock and waits for nothing.
+//
+//   In:   `execute` a command at a moment, `tick`, `asked` / `told` / `takeTick`
+//   Out:  replies through `Reply`, records through `RecordLog`, letters through `ParentMail`, events
+//   Next: commands/*.ts decide, recorder.ts records, evolve/*.ts change the state
+//
+// The owner calls `serve` at the end of a turn: waiting pulls get their jobs after the turn's replies.
+
+import type { Command } from './command.ts'
+import { ack, ackBatch } from './commands/ack.ts'
+import { cancel } from './commands/cancel.ts'
+import { deleteCron, listCrons, setCron, takeTick } from './commands/cron.ts'
+import { listDead, purgeDead, retryDead } from './commands/dead-letters.ts'
+import { fail } from './commands/fail.ts'
+import { getJob, getResult, getState } from './commands/inspect.ts'
+import { giveBack, heartbeat, holderClosed, release } from './commands/lease.ts'
+import { getProgress, progress } from './commands/progress.ts'
+import { pull } from './commands/pull.ts'
+import { push, pushBatch } from './commands/push.ts'
+import { controlQueue } from './commands/queue-control.ts'
+import { serveWaiting } from './deliver.ts'
+import { asked, askParents, told } from './dependencies.ts'
+import type { JobId, Seq, ShardId } from './job-id.ts'
+import { Op } from './op.ts'
+import type {
+  CronInfo,
+  CronTick,
+  ItemRefusal,
+  ParentOutcome,
+  QueueInfo,
+  Reply,
+  Unwritten,
+} from './ports.ts'
+import { refusals } from './refusal.ts'
+import { ShardContext, type ShardPorts } from './shard-context.ts'
+import { ShardState } from './shard-state.ts'
+import { tidyOneSlab } from './shard-tidy.ts'
+import { tick } from './timers.ts'
+
+type Handler = (ctx: ShardContext, command: Command, reply: Reply, holder: number) => void
+
+const handlers: (Handler | undefined)[] = []
+handlers[Op.PUSH] = push
+handlers[Op.PUSHB] = pushBatch
+handlers[Op.PULL] = pull
+handlers[Op.PULLB] = pull
+handlers[Op.ACK] = ack
+handlers[Op.FAIL] = fail
+handlers[Op.GETRESULT] = getResult
+handlers[Op.GETJOB] = getJob
+handlers[Op.GETSTATE] = getState
+handlers[Op.CANCEL] = cancel
+handlers[Op.PROGRESS] = progress
+handlers[Op.GETPROGRESS] = getProgress
+handlers[Op.DLQ] = listDead
+handlers[Op.RETRYDLQ] = retryDead
+handlers[Op.PURGEDLQ] = purgeDead
+handlers[Op.CRON] = setCron
+handlers[Op.CRONDELETE] = deleteCron
+handlers[Op.RATELIMIT] = controlQueue
+handlers[Op.RATELIMITCLEAR] = controlQueue
+handlers[Op.PAUSE] = controlQueue
+handlers[Op.RESUME] = controlQueue
+handlers[Op.SETCONCURRENCY] = controlQueue
+handlers[Op.CLEARCONCURRENCY] = controlQueue
+
+export class Shard {
+  readonly id: ShardId
+  readonly state: ShardState
+  private readonly ctx: ShardContext
+
+  constructor(id: ShardId, firstSeq: Seq, seqLimit: Seq, ports: ShardPorts) {
+    this.id = id
+    this.state = new ShardState(id, firstSeq)
+    this.ctx = new ShardContext(this.state, ports, seqLimit)
+  }
+
+  /** Runs one command; the reply comes within the call, except for a pull that waits. */
+  execute(command: Command, reply: Reply, holder: number, nowMs: number): void {
+    this.moveTo(nowMs)
+    const handler = handlers[command.op]
+    if (handler === undefined) reply.refused(refusals.invalid('not a command of one shard'))
+    else handler(this.ctx, command, reply, holder)
+  }
+
+  /** ACKB, HEARTBEAT, RELEASE: does this shard's part; returns how many, adds the others to `refused`. */
+  executeIds(command: Command, refused: ItemRefusal[], nowMs: number): number {
+    this.moveTo(nowMs)
+    switch (command.op) {
+      case Op.ACKB:
+        return ackBatch(this.ctx, command, refused)
+      case Op.HEARTBEAT:
+        return heartbeat(this.ctx, command, refused)
+      default:
+        return release(this.ctx, command, refused)
+    }
+  }
+
+  /** Hands jobs to waiting pulls. */
+  serve(): void {
+    serveWaiting(this.ctx)
+    if (this.state.payloads.sparse.length > 0) tidyOneSlab(this.state)
+  }
+
+  /** When `tick` is needed next; Infinity when nothing will fall due. */
+  nextDueMs(): number {
+    return this.state.due.wantsSweep ? this.ctx.nowMs : this.state.due.topDueMs()
+  }
+
+  tick(nowMs: number): void {
+    this.ctx.nowMs = nowMs
+    tick(this.ctx)
+  }
+
+  asked(parent: JobId, child: JobId, nowMs: number): void {
+    this.moveTo(nowMs)
+    asked(this.ctx, parent, child)
+  }
+
+  told(child: JobId, parent: JobId, outcome: ParentOutcome, nowMs: number): void {
+    this.moveTo(nowMs)
+    told(this.ctx, child, parent, outcome)
+  }
+
+  takeTick(cron: CronTick, nowMs: number): void {
+    this.moveTo(nowMs)
+    takeTick(this.ctx, cron)
+  }
+
+  giveBack(unwritten: Unwritten, nowMs: number): void {
+    this.moveTo(nowMs)
+    giveBack(this.ctx, unwritten)
+  }
+
+  holderClosed(holder: number, nowMs: number): void {
+    this.moveTo(nowMs)
+    holderClosed(this.ctx, holder)
+  }
+
+  /** Holders of waiting pulls and of jobs that return when it closes. */
+  holders(): number[] {
+    return [...new Set([...this.ctx.waits.holders(), ...this.state.holders.holders()])]
+  }
+
+  /** After shards changed owner: jobs that wait for others ask for them again. */
+  askAgain(): void {
+    for (const seq of [...this.state.parkedSeqs]) askParents(this.ctx, seq)
+  }
+
+  /** Nothing would be lost with it: no job, cron, setting or waiting pull. */
+  isEmpty(): boolean {
+    const { jobs, crons, queuesByName } = this.state
+    if (jobs.live > 0 || crons.size > 0) return false
+    return [...queuesByName.values()].every((queue) => queue.isIdle())
+  }
+
+  /** Drain: nothing waits any longer, and no new pull will. */
+  endWaits(): void {
+    this.ctx.draining = true
+    for (const waiting of this.ctx.waits.all()) {
+      this.ctx.waits.end(waiting)
+      waiting.reply.refused(refusals.draining)
+    }
+  }
+
+  seqLimit(): Seq {
+    return this.ctx.seqLimit
+  }
+
+  raiseSeqLimit(seqLimit: Seq): void {
+    this.ctx.seqLimit = Math.max(this.ctx.seqLimit, seqLimit)
+  }
+
+  queues(): QueueInfo[] {
+    const infos: QueueInfo[] = []
+    for (const queue of this.state.queuesByName.values()) {
+      if (!queue.used && !queue.paused && queue.rate === null && queue.concurrency === null)
+        continue
+      infos.push({
+        name: queue.name,
+        pending: queue.ready.live + queue.delayed,
+        processing: queue.active,
+        dlq: queue.dead.size,
+        paused: queue.paused,
+        rate_limit: queue.rate === null ? null : queue.rate.limit,
+        concurrency_limit: queue.concurrency,
+      })
+    }
+    return infos
+  }
+
+  crons(): CronInfo[] {
+    return listCrons(this.ctx)
+  }
+
+  private moveTo(nowMs: number): void {
+    this.ctx.nowMs = nowMs
+    if (this.state.due.topDueMs() <= nowMs) tick(this.ctx)
+  }
+}

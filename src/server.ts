@@ -1,0 +1,124 @@
+// The composition root: the only file that knows all rooms. It makes a primary or a worker of this process.
+
+import type { AddressInfo } from 'node:net'
+import { banner } from './banner.ts'
+import { whyNotBindable } from './cluster/bind-probe.ts'
+import { SteadyClock } from './cluster/clock.ts'
+import { Primary, readIdentity } from './cluster/primary.ts'
+import { ShardRunner } from './cluster/shard-runner.ts'
+import { type Listeners, runWorker } from './cluster/worker.ts'
+import type { Config } from './config.ts'
+import { configWarnings } from './config.ts'
+import type { Clock, Gate } from './engine/ports.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { EventHub } from './transports/events/hub.ts'
+import { Authenticator } from './transports/tcp/auth.ts'
+import { type Endpoint, Listener } from './transports/tcp/listener.ts'
+import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
+import { wireCodec } from './transports/wire/codec.ts'
+
+/** Cut off by the primary, not by the worker, so that the exit code tells. */
+const DRAIN_MARGIN_MS = 1000
+
+export async function startPrimary(config: Config): Promise<void> {
+  const log = createLogger({ level: config.logLevel })
+  const why = await whyNotStart(config)
+  if (why !== null) {
+    log.error({}, why)
+    process.exit(1)
+  }
+  const clock = new SteadyClock()
+  const primary = new Primary({
+    workers: config.workers,
+    port: config.port,
+    drainTimeoutMs: config.drainTimeoutMs,
+    log,
+    nowMs: () => clock.nowMs(),
+    onReady: (port) => ready(config, log, port),
+    exit: (code) => process.exit(code),
+  })
+  const bug = (error: unknown): void => {
+    log.error({ err: error }, 'a bug: the server exits')
+    primary.end(1)
+  }
+  process.on('uncaughtException', bug)
+  process.on('unhandledRejection', bug)
+  process.on('SIGTERM', (signal) => primary.stop(signal))
+  process.on('SIGINT', (signal) => primary.stop(signal))
+  primary.start()
+}
+
+export function startWorker(config: Config): void {
+  const identity = readIdentity(process.env)
+  const clock = new SteadyClock()
+  const events = new EventHub()
+  const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
+  runWorker({
+    ...identity,
+    clock,
+    codec: wireCodec,
+    events,
+    log,
+    makeRunner: (mail, reserve) =>
+      new ShardRunner({
+        clock,
+        mail,
+        events,
+        reserve,
+        memoryBytesMax: Math.floor(config.memoryBytesMax / config.workers),
+        retention: {
+          count: config.retentionCount,
+          ageMs: config.retentionMs,
+          bytes: config.retentionBytes,
+        },
+      }),
+    makeListeners: (gate) => listenersOf(config, identity.worker, gate, clock, log),
+  })
+}
+
+function listenersOf(
+  config: Config,
+  workerIndex: number,
+  gate: Gate,
+  clock: Clock,
+  log: Logger,
+): Listeners {
+  let listener: Listener | null = null
+  return {
+    async open(port) {
+      const endpoints: Endpoint[] = [{ host: config.host, port }]
+      if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
+      listener = new Listener(endpoints, {
+        gate,
+        codec: wireCodec,
+        auth: new Authenticator(config.authTokens, clock),
+        log,
+        frameBytesMax: config.frameBytesMax,
+        workerIndex,
+        connectionsMax: config.connectionsMax,
+      })
+      const [tcp] = await listener.start()
+      return (tcp as AddressInfo).port
+    },
+    drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
+  }
+}
+
+async function whyNotStart(config: Config): Promise<string | null> {
+  if (config.unixSocket !== null) {
+    try {
+      await removeStaleSocket(config.unixSocket)
+    } catch (error) {
+      return `cannot listen on ${config.unixSocket}: ${(error as Error).message}`
+    }
+  }
+  return whyNotBindable(config)
+}
+
+function ready(config: Config, log: Logger, port: number): void {
+  const warnings = configWarnings(config, process.env)
+  for (const warning of warnings) log.warn({}, warning)
+  const { host, unixSocket, workers } = config
+  log.info({ host, port, unixSocket, workers }, 'ready')
+  process.stderr.write(banner(config, { tcp: { host, port }, unixSocket }, warnings))
+}

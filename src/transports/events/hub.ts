@@ -1,0 +1,120 @@
+// Who wants to hear of which queue's jobs, and the event lines.
+//
+//   shard ──event──▶ hub: one line, rendered once ──▶ every subscriber of (queue, kind)
+//
+// 1. While nobody listens, `listening` is false and a shard does not even call.
+// 2. A line is a buffer of its own: subscribers may keep it.
+// 3. A subscriber never blocks the hub: it drops lines when it is full, and says so itself.
+//
+// In: the engine's `EventSink`. Next: tcp/connection.ts, or a link to the subscriber's worker.
+
+import { ByteWriter } from '../../engine/byte-writer.ts'
+import type { Seq } from '../../engine/job-id.ts'
+import { RowFlag, rowOf } from '../../engine/job-store.ts'
+import {
+  EventKind,
+  type EventName,
+  type EventSink,
+  type JobSource,
+  type Subscriber,
+} from '../../engine/ports.ts'
+import { writeJob } from '../wire/job-json.ts'
+
+/** A line longer than this leaves a buffer behind that is not worth keeping. */
+const KEPT_BYTES_MAX = 256 * 1024
+
+const nameOfKind = new Map<EventKind, EventName>(
+  (Object.entries(EventKind) as [EventName, EventKind][]).map(([name, kind]) => [kind, name]),
+)
+
+/** The subscribers of one queue. */
+interface Topic {
+  /** OR of all subscribers' masks. */
+  events: number
+  readonly masks: Map<Subscriber, number>
+}
+
+export class EventHub implements EventSink {
+  /** Whether anybody listens to anything. */
+  listening = false
+  private readonly topics = new Map<string, Topic>()
+  private line = new ByteWriter()
+
+  /** Adds to what the subscriber already hears of the queue. */
+  subscribe(queue: string, events: number, subscriber: Subscriber): void {
+    let topic = this.topics.get(queue)
+    if (topic === undefined) {
+      topic = { events: 0, masks: new Map() }
+      this.topics.set(queue, topic)
+    }
+    topic.masks.set(subscriber, (topic.masks.get(subscriber) ?? 0) | events)
+    topic.events |= events
+    this.listening = true
+  }
+
+  unsubscribe(queue: string, subscriber: Subscriber): void {
+    const topic = this.topics.get(queue)
+    if (topic === undefined) return
+    topic.masks.delete(subscriber)
+    topic.events = 0
+    for (const mask of topic.masks.values()) topic.events |= mask
+    if (topic.masks.size === 0) this.topics.delete(queue)
+    this.listening = this.topics.size > 0
+  }
+
+  wants(queue: string, kind: EventKind): boolean {
+    if (!this.listening) return false
+    const topic = this.topics.get(queue)
+    return topic !== undefined && (topic.events & kind) !== 0
+  }
+
+  event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void {
+    const page = source.jobs.get(seq)
+    const queue = source.queueName(page.queue[rowOf(seq)] as number)
+    const topic = this.topics.get(queue)
+    if (topic === undefined || (topic.events & kind) === 0) return
+    const line = this.render(kind, queue, source, seq, nowMs, error)
+    for (const [subscriber, mask] of topic.masks) {
+      if ((mask & kind) !== 0) subscriber.event(line)
+    }
+  }
+
+  private render(
+    kind: EventKind,
+    queue: string,
+    source: JobSource,
+    seq: Seq,
+    nowMs: number,
+    error: string | null,
+  ): Buffer {
+    if (this.line.bytes.length > KEPT_BYTES_MAX) this.line = new ByteWriter()
+    const out = this.line
+    out.length = 0
+    out.ascii('{"event":"')
+    out.ascii(nameOfKind.get(kind) ?? '')
+    out.ascii('","queue":')
+    out.utf8(JSON.stringify(queue))
+    out.ascii(',"job":')
+    writeJob(out, source, seq, -1)
+    out.ascii(',"timestamp":')
+    out.uint(nowMs)
+    if (kind === EventKind.completed) writeResult(out, source, seq)
+    if (error !== null) {
+      out.ascii(',"error":')
+      out.utf8(JSON.stringify(error))
+    }
+    out.ascii('}\n')
+    return out.toBuffer()
+  }
+}
+
+function writeResult(out: ByteWriter, source: JobSource, seq: Seq): void {
+  const page = source.jobs.get(seq)
+  const row = rowOf(seq)
+  if (page.results === null || ((page.flags[row] as number) & RowFlag.result) === 0) return
+  const from = page.results.from[row] as number
+  const length = page.results.length[row] as number
+  const bytes = source.payloads.bytesOf(page.results.slab[row] as number)
+  out.ascii(',"result":')
+  out.copy(bytes, from, from + length)
+}

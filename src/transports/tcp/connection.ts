@@ -1,0 +1,348 @@
+// One client connection, TCP or Unix socket: bytes in, replies out, both bounded.
+//
+//   In:   chunks of the socket
+//   Out:  frames to the gate, each with a slot for its reply; the bytes of replies and events to the socket
+//   Next: wire/framer.ts, then cluster/router.ts behind the gate
+//
+//            end of input, drain,                 nothing owed           both sides ended
+//   ┌──────┐ fatal refusal   ┌───────────┐        any more    ┌───────┐  or lingered too long ┌────────┐
+//   │ open │────────────────▶│ finishing │───────────────────▶│ ended │──────────────────────▶│ closed │
+//   └──────┘                 └───────────┘                    └───────┘                       └────────┘
+//     frames run               input is discarded,              FIN is sent                      ▲
+//     │                        waiting pulls are over                                            │
+//     └───────────────────────── error, peer gone, peer never reads ────────────────────────────-┘
+//
+// 1. A turn is one chunk: its frames run, their replies leave in one write, then the gate may serve
+//    waiting pulls. So an ACK's reply is on its way before the job that its slot lets go (T2).
+// 2. Reading stops for two reasons only: too many commands are not answered, or the peer is owed more
+//    than it should be. What has been read stays in the framer until then.
+// 3. End of input ends the peer's waiting pulls: a consumer that died looks just like one that has only stopped
+//    sending, and a job sent to the dead is lost to everybody. Other replies are still sent.
+// 4. When the socket is closed, every job in a line that was not written goes back to its queue.
+
+import type { Socket } from 'node:net'
+import { Command } from '../../engine/command.ts'
+import { limits } from '../../engine/limits.ts'
+import { Op, opNames, routeOf } from '../../engine/op.ts'
+import type { Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import { type Refusal, refusals } from '../../engine/refusal.ts'
+import { Framer } from '../wire/framer.ts'
+import { writeRefusal } from '../wire/reply-json.ts'
+import type { Authenticator } from './auth.ts'
+import { askedBy, lookAt, UNSURE } from './first-look.ts'
+import type { Log } from './log.ts'
+import { Output } from './output.ts'
+import { Asked, ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** How long a peer that we have finished with may keep its side open. */
+const LINGER_MS = 2000
+const KEEP_ALIVE_MS = 30_000
+/** What `readFirst` says of a frame that it has answered. */
+const ANSWERED = -2
+
+export interface ConnectionServices {
+  readonly gate: Gate
+  readonly codec: WireCodec
+  readonly auth: Authenticator
+  readonly log: Log
+  readonly frameBytesMax: number
+}
+
+/** Scratch of all connections: valid from a scan to the end of the same frame. */
+const command = new Command()
+
+export class Connection implements ReplyQueueOwner {
+  readonly session: Session
+  private readonly socket: Socket
+  private readonly services: ConnectionServices
+  private readonly onClosed: (connection: Connection) => void
+  private readonly framer: Framer
+  private readonly output: Output
+  private readonly replies: ReplyQueue
+  private readonly subscriptions: Subscriptions
+  private state: 'open' | 'finishing' | 'ended' | 'closed' = 'open'
+  private authed: boolean
+  /** The peer sends no more. */
+  private inputEnded = false
+  /** Reading has stopped; frames may be left in the framer. */
+  private stalled = false
+  /** Our own frames are running: their replies are flushed when they are through. */
+  private inTurn = false
+  private wakeScheduled = false
+  private sessionOver = false
+  private lingerTimer: NodeJS.Timeout | null = null
+  private readonly wakeUp = (): void => this.wake()
+
+  constructor(
+    socket: Socket,
+    session: Session,
+    services: ConnectionServices,
+    onClosed: (connection: Connection) => void,
+  ) {
+    this.socket = socket
+    this.session = session
+    this.services = services
+    this.onClosed = onClosed
+    this.authed = !services.auth.required
+    this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
+    this.output = new Output(socket, () => this.progressed())
+    this.replies = new ReplyQueue(this.output, this)
+    this.subscriptions = new Subscriptions(services.gate, this.output, () => this.replied())
+  }
+
+  start(): void {
+    const { socket } = this
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    socket.on('data', (chunk: Buffer) => this.data(chunk))
+    socket.on('end', () => this.inputEnds())
+    socket.on('error', (error) => this.failed(error))
+    socket.on('close', () => this.closed())
+  }
+
+  /** Takes no more commands, and closes when what it owes is answered and sent. */
+  drain(): void {
+    this.finish(refusals.draining)
+    this.schedule()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  replied(): void {
+    if (!this.inTurn) this.schedule()
+  }
+
+  giveBack(handed: Unwritten): void {
+    this.services.gate.giveBack(handed)
+  }
+
+  private data(chunk: Buffer): void {
+    if (this.state !== 'open') return
+    if (this.stalled) throw new Error('a chunk came while reading was stopped')
+    this.framer.feed(chunk)
+    this.run()
+  }
+
+  private inputEnds(): void {
+    this.inputEnded = true
+    if (this.state === 'open' && !this.stalled) this.run()
+  }
+
+  /** Runs the frames that are there, as far as the bounds allow. */
+  private run(): void {
+    const { framer } = this
+    this.inTurn = true
+    let crowded = this.isCrowded()
+    while (!crowded && this.state === 'open' && framer.next()) {
+      this.frame(framer.bytes, framer.from, framer.to)
+      crowded = this.isCrowded()
+    }
+    if (this.state === 'open') this.afterFrames(crowded)
+    this.output.flush()
+    this.services.gate.turnEnded()
+    this.output.flush()
+    this.inTurn = false
+    this.settle()
+  }
+
+  private afterFrames(crowded: boolean): void {
+    const { framer } = this
+    if (framer.tooLarge) {
+      this.refuseAndFinish(refusals.frameTooLarge(framer.frameBytesMax))
+    } else if (crowded) {
+      this.stalled = true
+      this.socket.pause()
+    } else if (this.inputEnded) {
+      if (framer.end()) this.frame(framer.bytes, framer.from, framer.to)
+      this.services.gate.turnEnded()
+      this.finish(null)
+    }
+  }
+
+  private isCrowded(): boolean {
+    return (
+      this.replies.owed >= limits.inFlightPerConnectionMax ||
+      this.owedBytes() > limits.outgoingBytesHigh
+    )
+  }
+
+  private hasRoom(): boolean {
+    return (
+      this.replies.owed <= limits.inFlightPerConnectionMax / 2 &&
+      this.owedBytes() <= limits.outgoingBytesHigh / 2
+    )
+  }
+
+  private owedBytes(): number {
+    return this.output.unsentBytes + this.replies.heldBytes
+  }
+
+  private frame(bytes: Buffer, from: number, to: number): void {
+    let asked: number = this.authed ? lookAt(bytes, from) : UNSURE
+    if (asked === UNSURE) {
+      asked = this.readFirst(bytes, from, to)
+      if (asked === ANSWERED) return
+    }
+    const slot = this.replies.next(asked as Asked)
+    this.services.gate.submit(bytes, from, to, slot, this.session)
+    this.replies.settle(slot)
+  }
+
+  /** Reads a frame that may be for the connection itself. Answers it, or says what it asks of the gate. */
+  private readFirst(bytes: Buffer, from: number, to: number): Asked | typeof ANSWERED {
+    const { codec } = this.services
+    if (this.authed && codec.peek(bytes, from, to, command)) return askedBy(command.op)
+    const refusal = codec.scan(bytes, from, to, command)
+    const isOwn = refusal === null && isOwnCommand(command.op)
+    if (refusal === null && this.authed && !isOwn) return askedBy(command.op)
+    const slot = this.replies.next(Asked.other)
+    const reply = codec.reply(command, slot)
+    if (refusal !== null) reply.refused(refusal)
+    else if (command.op === Op.AUTH) this.authenticate(command.secret, reply)
+    else if (!this.authed) reply.refused(refusals.authRequired)
+    else if (command.op === Op.SUBSCRIBE) this.subscribe(command, reply)
+    else this.unsubscribe(command, reply)
+    this.replies.settle(slot)
+    return ANSWERED
+  }
+
+  private authenticate(secret: string, reply: Reply): void {
+    const { auth, frameBytesMax, log } = this.services
+    const address = this.socket.remoteAddress ?? null
+    const verdict = auth.attempt(secret, address)
+    switch (verdict) {
+      case 'ok':
+        this.authed = true
+        this.framer.frameBytesMax = frameBytesMax
+        reply.ok()
+        return
+      case 'invalid':
+        reply.refused(refusals.authInvalid)
+        return
+      case 'throttled':
+        log.warn({ address }, 'too many failed attempts to authenticate')
+        reply.refused(refusals.authThrottled)
+        this.finish(null)
+    }
+  }
+
+  private subscribe({ queue, events }: Command, reply: Reply): void {
+    const refusal = this.subscriptions.add(queue, events)
+    if (refusal === null) reply.ok()
+    else reply.refused(refusal)
+  }
+
+  private unsubscribe({ queue }: Command, reply: Reply): void {
+    this.subscriptions.remove(queue)
+    reply.ok()
+  }
+
+  private refuseAndFinish(refusal: Refusal): void {
+    const slot = this.replies.next(Asked.other)
+    writeRefusal(slot.open(), refusal)
+    slot.close(null)
+    this.replies.settle(slot)
+    this.finish(null)
+  }
+
+  /** No more frames are run. Waiting pulls end with `refusal`, or as if their wait were over. */
+  private finish(refusal: Refusal | null): void {
+    if (this.state !== 'open') return
+    this.state = 'finishing'
+    this.endSession()
+    this.replies.cancelPulls((slot) => {
+      answerCancelled(slot, refusal)
+    })
+    // What still comes is discarded: without reading, the end of input would not be seen.
+    if (this.stalled) this.socket.resume()
+    this.stalled = false
+  }
+
+  /** A reply came, or the kernel took bytes, outside of a turn of our own. */
+  private schedule(): void {
+    if (this.wakeScheduled) return
+    this.wakeScheduled = true
+    queueMicrotask(this.wakeUp)
+  }
+
+  private progressed(): void {
+    this.subscriptions.caughtUp()
+    if (this.stalled) this.schedule()
+  }
+
+  private wake(): void {
+    this.wakeScheduled = false
+    if (this.state === 'closed') return
+    this.output.flush()
+    if (this.stalled && this.state === 'open' && this.hasRoom()) {
+      this.stalled = false
+      this.run()
+      if (this.state === 'open' && !this.stalled) this.socket.resume()
+    } else {
+      this.settle()
+    }
+  }
+
+  private settle(): void {
+    if (this.state === 'finishing' && this.replies.owed === 0) this.end()
+    if (this.owedBytes() > limits.outgoingBytesMax) {
+      this.services.log.warn(
+        { address: this.socket.remoteAddress },
+        'a client does not read: closed',
+      )
+      this.socket.destroy()
+    }
+  }
+
+  private end(): void {
+    this.state = 'ended'
+    this.output.send()
+    this.socket.end(() => this.linger())
+  }
+
+  /** Everything is sent. The peer gets a while to see it and to close; closing first might cut it off. */
+  private linger(): void {
+    if (this.state === 'closed') return
+    this.lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS)
+    this.lingerTimer.unref()
+  }
+
+  private endSession(): void {
+    if (this.sessionOver) return
+    this.sessionOver = true
+    this.services.gate.sessionClosed(this.session)
+    this.subscriptions.removeAll()
+  }
+
+  private failed(error: Error): void {
+    // Whatever the error is, `close` follows, and is what counts.
+    this.services.log.debug({ error: error.message }, 'connection failed')
+  }
+
+  private closed(): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    const { gate } = this.services
+    if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
+    for (const handed of this.output.abandon()) gate.giveBack(handed)
+    for (const handed of this.replies.abandon()) gate.giveBack(handed)
+    this.endSession()
+    gate.turnEnded()
+    this.onClosed(this)
+  }
+}
+
+function isOwnCommand(op: number): boolean {
+  const name = opNames[op]
+  return name !== undefined && routeOf[name] === 'connection'
+}
+
+function answerCancelled(slot: Slot, refusal: Refusal | null): void {
+  const out = slot.open()
+  if (refusal !== null) writeRefusal(out, refusal)
+  else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
+  slot.close(null)
+}

@@ -1,0 +1,201 @@
+// The replies that a connection owes, in the order of their requests.
+//
+//   ordered   [ PULL: open ][ ACK: done, held ][ PUSH: done, held ]     ◀── next frames
+//             ▲ first: written straight into the output when it is answered; then those behind it follow
+//   unordered { PULL reqId 7, PULL reqId 9 }                             written whenever they are answered
+//
+// 1. A frame that is answered within its submit while nothing is owed never enters a list: its slot
+//    writes straight into the output and serves the next frame again.
+// 2. A reply that is not its turn yet is rendered into a buffer of its own and held.
+// 3. A pull that was cancelled, or whose connection is gone, may still be answered: the line goes
+//    nowhere, and the jobs it hands over go back.
+
+import type { ByteWriter } from '../../engine/byte-writer.ts'
+import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
+import type { Output } from './output.ts'
+import { borrowWriter, returnWriter } from './writer-pool.ts'
+
+/** What the frame of a slot asks for, as far as its reply's place is concerned. */
+export const Asked = { other: 0, pull: 1, pullBatch: 2 } as const
+export type Asked = (typeof Asked)[keyof typeof Asked]
+
+export interface ReplyQueueOwner {
+  /** A reply came outside of the connection's own turn: something is there to be flushed. */
+  replied(): void
+  giveBack(handed: Unwritten): void
+}
+
+/** Where a slot's line goes. */
+type Place = 'undecided' | 'output' | 'own' | 'nowhere'
+
+export class Slot implements ReplySlot {
+  unordered = false
+  asked: Asked = Asked.other
+  place: Place = 'undecided'
+  done = false
+  /** In the ordered list. */
+  queued = false
+  own: ByteWriter | null = null
+  handed: Unwritten | null = null
+  private readonly queue: ReplyQueue
+
+  constructor(queue: ReplyQueue) {
+    this.queue = queue
+  }
+
+  open(): ByteWriter {
+    return this.queue.open(this)
+  }
+
+  close(handed: Unwritten | null): void {
+    this.queue.close(this, handed)
+  }
+}
+
+export class ReplyQueue {
+  /** Bytes of held replies. */
+  heldBytes = 0
+  private readonly output: Output
+  private readonly owner: ReplyQueueOwner
+  private ordered: Slot[] = []
+  private head = 0
+  private readonly unordered = new Set<Slot>()
+  private spare: Slot | null = null
+  private gone = false
+
+  constructor(output: Output, owner: ReplyQueueOwner) {
+    this.output = output
+    this.owner = owner
+  }
+
+  /** Commands whose reply has not reached the output. */
+  get owed(): number {
+    return this.ordered.length - this.head + this.unordered.size
+  }
+
+  /** A slot for the next frame; `settle` follows once the frame was submitted. */
+  next(asked: Asked): Slot {
+    const slot = this.spare ?? new Slot(this)
+    this.spare = null
+    slot.asked = asked
+    return slot
+  }
+
+  /** The frame was submitted: its slot is re-used, or waits. */
+  settle(slot: Slot): void {
+    if (slot.done && slot.place === 'output') {
+      slot.unordered = false
+      slot.place = 'undecided'
+      slot.done = false
+      this.spare = slot
+    } else if (this.gone) {
+      return
+    } else if (slot.unordered) {
+      this.unordered.add(slot)
+    } else {
+      slot.queued = true
+      this.ordered.push(slot)
+      this.drain()
+    }
+  }
+
+  open(slot: Slot): ByteWriter {
+    if (slot.done) throw new Error('a command was answered twice')
+    if (this.gone || slot.place === 'nowhere') {
+      slot.place = 'nowhere'
+    } else if (slot.unordered || this.isNext(slot)) {
+      slot.place = 'output'
+      return this.output.open()
+    } else {
+      slot.place = 'own'
+    }
+    slot.own = borrowWriter()
+    return slot.own
+  }
+
+  close(slot: Slot, handed: Unwritten | null): void {
+    slot.done = true
+    if (slot.place === 'nowhere') {
+      this.drop(slot)
+      if (handed !== null) this.owner.giveBack(handed)
+      return
+    }
+    if (slot.place === 'own') {
+      slot.handed = handed
+      this.heldBytes += slot.own?.length ?? 0
+      return
+    }
+    this.output.lineEnded(handed)
+    if (slot.queued) this.drain()
+    else if (slot.unordered) this.unordered.delete(slot)
+    this.owner.replied()
+  }
+
+  /** Ends the pulls that still wait. Those in order are answered by `answer`; others have no place to be missed. */
+  cancelPulls(answer: (slot: Slot) => void): void {
+    for (const slot of this.ordered.slice(this.head)) {
+      if (slot.done || slot.asked === Asked.other) continue
+      // A stand-in takes its place in line; whatever comes for the slot itself goes nowhere.
+      const standIn = new Slot(this)
+      standIn.asked = slot.asked
+      standIn.queued = true
+      this.ordered[this.ordered.indexOf(slot, this.head)] = standIn
+      slot.place = 'nowhere'
+      slot.queued = false
+      answer(standIn)
+    }
+    for (const slot of this.unordered) {
+      if (slot.asked === Asked.other) continue
+      this.unordered.delete(slot)
+      slot.place = 'nowhere'
+    }
+  }
+
+  /** The connection is gone: the jobs of replies that were held. */
+  abandon(): Unwritten[] {
+    this.gone = true
+    const handed: Unwritten[] = []
+    for (let i = this.head; i < this.ordered.length; i++) {
+      const slot = this.ordered[i] as Slot
+      if (slot.handed !== null) handed.push(slot.handed)
+      this.drop(slot)
+    }
+    this.ordered = []
+    this.head = 0
+    this.unordered.clear()
+    this.heldBytes = 0
+    return handed
+  }
+
+  private isNext(slot: Slot): boolean {
+    return slot.queued ? this.ordered[this.head] === slot : this.head === this.ordered.length
+  }
+
+  /** Moves the replies at the head of the line that are done into the output. */
+  private drain(): void {
+    while (this.head < this.ordered.length) {
+      const slot = this.ordered[this.head] as Slot
+      if (!slot.done) break
+      this.head++
+      if (slot.own === null) continue
+      this.heldBytes -= slot.own.length
+      this.output.append(slot.own)
+      slot.own = null
+      this.output.lineEnded(slot.handed)
+      slot.handed = null
+    }
+    if (this.head === this.ordered.length) {
+      this.ordered.length = 0
+      this.head = 0
+    } else if (this.head >= 1024) {
+      this.ordered = this.ordered.slice(this.head)
+      this.head = 0
+    }
+  }
+
+  private drop(slot: Slot): void {
+    if (slot.own !== null) returnWriter(slot.own)
+    slot.own = null
+    slot.handed = null
+  }
+}

@@ -1,0 +1,165 @@
+// The keys of a command object, as small numbers, and which of them each command has.
+//
+// `proto/protocol.md` is the source of the table below. A key that is not in a command's row is unknown to that
+// command: its value must be JSON, and nothing else is asked of it.
+
+import { Op, opNames } from '../../engine/op.ts'
+import { NameTable } from './name-table.ts'
+
+/** Field numbers; below 31, so that a set of fields is the bits of one integer. */
+export const Field = {
+  cmd: 0,
+  reqId: 1,
+  queue: 2,
+  data: 3,
+  priority: 4,
+  delay: 5,
+  ttl: 6,
+  timeout: 7,
+  max_attempts: 8,
+  backoff: 9,
+  unique_key: 10,
+  depends_on: 11,
+  tags: 12,
+  jobs: 13,
+  id: 14,
+  ids: 15,
+  token: 16,
+  tokens: 17,
+  result: 18,
+  results: 19,
+  wait: 20,
+  lease: 21,
+  release_on_close: 22,
+  count: 23,
+  error: 24,
+  progress: 25,
+  message: 26,
+  events: 27,
+  limit: 28,
+  name: 29,
+  schedule: 30,
+} as const
+
+export type Field = (typeof Field)[keyof typeof Field]
+export type FieldName = keyof typeof Field
+
+export const fieldNames = Object.keys(Field) as readonly FieldName[]
+
+const fieldTable = new NameTable(fieldNames)
+const opTable = new NameTable(Array.from(opNames, (name) => name ?? ''))
+
+/** The field that the key in `bytes[from..to)` (quotes left out) names, or -1. */
+export function findField(bytes: Buffer, from: number, to: number): Field | -1 {
+  const field = fieldTable.find(bytes, from, to)
+  return (field >= 0 ? field : findEscapedField(bytes, from, to)) as Field | -1
+}
+
+/** The op that the name in `bytes[from..to)` (quotes left out) means, or 0. */
+export function findOp(bytes: Buffer, from: number, to: number): Op | 0 {
+  const op = opTable.find(bytes, from, to)
+  if (op > 0) return op as Op
+  const decoded = decodeEscaped(bytes, from, to)
+  return decoded === null ? 0 : (Math.max(opTable.find(decoded, 0, decoded.length), 0) as Op | 0)
+}
+
+function findEscapedField(bytes: Buffer, from: number, to: number): number {
+  const decoded = decodeEscaped(bytes, from, to)
+  return decoded === null ? -1 : fieldTable.find(decoded, 0, decoded.length)
+}
+
+/** The text of a JSON string (quotes left out) that holds escapes, in UTF-8; null when it holds none. */
+function decodeEscaped(bytes: Buffer, from: number, to: number): Buffer | null {
+  if (!holdsEscape(bytes, from, to)) return null
+  return Buffer.from(JSON.parse(bytes.toString('utf8', from - 1, to + 1)) as string)
+}
+
+export function holdsEscape(bytes: Buffer, from: number, to: number): boolean {
+  if (to - from > 64) {
+    const at = bytes.indexOf(0x5c, from)
+    return at >= 0 && at < to
+  }
+  for (let i = from; i < to; i++) if (bytes[i] === 0x5c) return true
+  return false
+}
+
+/** What one command has. The sets are bits `1 << field`; `cmd` and `reqId` are in none. */
+interface Row {
+  readonly required: number
+  readonly optional: number
+}
+
+function row(required: readonly FieldName[], optional: readonly FieldName[] = []): Row {
+  return { required: setOf(required), optional: setOf(optional) }
+}
+
+export const jobFields = setOf([
+  'data',
+  'priority',
+  'delay',
+  'ttl',
+  'timeout',
+  'max_attempts',
+  'backoff',
+  'unique_key',
+  'depends_on',
+  'tags',
+])
+
+const pullOptions: readonly FieldName[] = ['wait', 'lease', 'token', 'release_on_close']
+
+const rows: Readonly<Record<keyof typeof Op, Row>> = {
+  PUSH: { required: setOf(['queue', 'data']), optional: jobFields },
+  PUSHB: row(['queue', 'jobs']),
+  PULL: row(['queue'], pullOptions),
+  PULLB: row(['queue', 'count'], pullOptions),
+  ACK: row(['id'], ['result', 'token']),
+  ACKB: row(['ids'], ['tokens', 'results']),
+  FAIL: row(['id'], ['error', 'token']),
+  GETRESULT: row(['id']),
+  GETJOB: row(['id']),
+  GETSTATE: row(['id']),
+  CANCEL: row(['id']),
+  PROGRESS: row(['id', 'progress'], ['message', 'token']),
+  GETPROGRESS: row(['id']),
+  DLQ: row(['queue'], ['count']),
+  RETRYDLQ: row(['queue'], ['id']),
+  PURGEDLQ: row(['queue'], ['id']),
+  SUBSCRIBE: row(['queue', 'events']),
+  UNSUBSCRIBE: row(['queue']),
+  METRICS: row([]),
+  STATS: row([]),
+  CRON: row(['name', 'queue', 'schedule', 'data'], ['priority']),
+  CRONDELETE: row(['name']),
+  CRONLIST: row([]),
+  RATELIMIT: row(['queue', 'limit']),
+  RATELIMITCLEAR: row(['queue']),
+  PAUSE: row(['queue']),
+  RESUME: row(['queue']),
+  SETCONCURRENCY: row(['queue', 'limit']),
+  CLEARCONCURRENCY: row(['queue']),
+  LISTQUEUES: row([]),
+  AUTH: row(['token']),
+  // Of `id` and `ids` one is required, which the reader of these two checks.
+  HEARTBEAT: row([], ['id', 'ids', 'lease', 'token', 'tokens']),
+  RELEASE: row([], ['id', 'ids', 'token', 'tokens']),
+}
+
+/** By op: fields that must be there; all fields of the command, `cmd` and `reqId` included. */
+export const requiredOf = new Int32Array(opNames.length)
+export const knownOf = new Int32Array(opNames.length)
+for (const [name, { required, optional }] of Object.entries(rows) as [keyof typeof Op, Row][]) {
+  requiredOf[Op[name]] = required
+  knownOf[Op[name]] = required | optional | setOf(['cmd', 'reqId'])
+}
+
+/** The name of the lowest field in a set that is not empty. */
+export function lowestField(set: number): FieldName {
+  return fieldNames[31 - Math.clz32(set & -set)] as FieldName
+}
+
+function setOf(names: readonly FieldName[]): number {
+  let set = 0
+  for (const name of names) set |= 1 << Field[name]
+  return set
+}

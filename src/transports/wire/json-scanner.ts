@@ -1,0 +1,289 @@
+// JSON at the speed of its bytes: finds where a value ends, and that it is what JSON.parse would accept.
+//
+//   bytes   … "data" : { "a" : [ 1 , 2 ] } , …  \n
+//                      ^ start              ^ returned end (exclusive)   ^ sentinel at `to`
+//
+// 1. The byte at `to` is `\n` or `\r` (the sentinel): it ends every string, number and literal, so only the
+//    skipping of blanks compares an index with `to`, and no index runs past it.
+// 2. No recursion, no allocation: the kinds of the open containers are on a fixed stack.
+// 3. A result below 0 (`FAIL`) means failure; `failedAt` and `failedDeep` say where and why, until the next failure.
+// 4. Bytes from 0x80 up are taken inside strings as they are, and noted in `sawHighBytes`; whoever called
+//    `clearHighBytes` before then checks the UTF-8 of the whole frame at once (`isUtf8`), and only if needed.
+//
+// The grammar is RFC 8259's, as JSON.parse has it: any value at the top, duplicate keys allowed, a number of any
+// size, lone surrogate escapes allowed.
+
+import { isUtf8 } from 'node:buffer'
+import { limits } from '../../engine/limits.ts'
+
+export const FAIL = -1
+
+const SPACE = 0x20
+const QUOTE = 0x22
+const PLUS = 0x2b
+const COMMA = 0x2c
+const MINUS = 0x2d
+const POINT = 0x2e
+const ZERO = 0x30
+const COLON = 0x3a
+const OPEN_ARRAY = 0x5b
+const BACKSLASH = 0x5c
+const CLOSE_ARRAY = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+/** From an opening bracket to its closing one. */
+const TO_CLOSING = CLOSE_ARRAY - OPEN_ARRAY
+const LETTER_E = 0x65
+const LETTER_F = 0x66
+const LETTER_N = 0x6e
+const LETTER_T = 0x74
+const LETTER_U = 0x75
+
+/** ASCII that a string may hold as it is. */
+const plain = new Uint8Array(256).fill(1, SPACE, 0x80)
+plain[QUOTE] = 0
+plain[BACKSLASH] = 0
+/** The same and all bytes of longer UTF-8 sequences. */
+const text = Uint8Array.from(plain).fill(1, 0x80)
+const blank = tableOf(' \t\n\r')
+const digit = tableOf('0123456789')
+const hexDigit = tableOf('0123456789abcdefABCDEF')
+/** What may follow a backslash, `u` left out. */
+const escaped = tableOf('"\\/bfnrt')
+
+/** Wrapping lists that the wire itself adds around a client's value: `jobs`, one of them, and its array. */
+const WRAPPING_MAX = 2
+const openKinds = new Uint8Array(limits.jsonDepthMax + WRAPPING_MAX + 1)
+
+let lastFailedAt = 0
+let lastFailedDeep = false
+let highBytes = false
+
+export const failedAt = (): number => lastFailedAt
+/** The failure was nesting beyond `depthMax`, not syntax. */
+export const failedDeep = (): boolean => lastFailedDeep
+export const sawHighBytes = (): boolean => highBytes
+
+export function clearHighBytes(): void {
+  highBytes = false
+}
+
+/** Where the value that starts exactly at `start` ends, or FAIL. `depthMax` containers may be open at once. */
+export function skipValue(bytes: Buffer, start: number, to: number, depthMax: number): number {
+  let i = start
+  let depth = 0
+  let inObject = 0
+  for (;;) {
+    // A value starts at i.
+    const c = bytes[i] as number
+    if (c === QUOTE) {
+      i++
+      while (plain[bytes[i] as number] === 1) i++
+      i = bytes[i] === QUOTE ? i + 1 : stringTail(bytes, i)
+    } else if (digit[c] === 1 || c === MINUS) {
+      i = skipNumber(bytes, i)
+    } else if (c === OPEN_OBJECT || c === OPEN_ARRAY) {
+      if (depth === depthMax) return tooDeep(i)
+      i++
+      if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
+      const isObject = c === OPEN_OBJECT ? 1 : 0
+      if (bytes[i] === c + TO_CLOSING) {
+        i++
+      } else {
+        openKinds[depth++] = inObject
+        inObject = isObject
+        if (isObject === 0) continue
+        i = skipKey(bytes, i, to)
+        if (i >= 0) continue
+      }
+    } else {
+      i = skipLiteral(bytes, i)
+    }
+    if (i < 0) return FAIL
+    // A value ended before i.
+    for (;;) {
+      if (depth === 0) return i
+      if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
+      const next = bytes[i] as number
+      if (next === COMMA) {
+        i++
+        if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
+        if (inObject === 1) i = skipKey(bytes, i, to)
+        if (i < 0) return FAIL
+        break
+      }
+      if (next !== (inObject === 1 ? CLOSE_OBJECT : CLOSE_ARRAY)) return failAt(i)
+      i++
+      inObject = openKinds[--depth] as number
+    }
+  }
+}
+
+/** From a key's opening quote to the first byte of its value. */
+function skipKey(bytes: Buffer, start: number, to: number): number {
+  if (bytes[start] !== QUOTE) return failAt(start)
+  const end = skipString(bytes, start + 1)
+  return end < 0 ? FAIL : skipColon(bytes, end, to)
+}
+
+/** Over the colon between a key and its value, and the blanks around it. */
+export function skipColon(bytes: Buffer, start: number, to: number): number {
+  let i = start
+  if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
+  if (bytes[i] !== COLON) return failAt(i)
+  i++
+  if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
+  return i
+}
+
+/** The first byte from `start` on that is no blank; `to` at the furthest. */
+export function skipBlanks(bytes: Buffer, start: number, to: number): number {
+  let i = start
+  while (i < to && blank[bytes[i] as number] === 1) i++
+  return i
+}
+
+/** `start` is the first byte after the opening quote; returns the index after the closing one. */
+export function skipString(bytes: Buffer, start: number): number {
+  let i = start
+  while (plain[bytes[i] as number] === 1) i++
+  return bytes[i] === QUOTE ? i + 1 : stringTail(bytes, i)
+}
+
+/** The rest of a string that holds escapes or bytes beyond ASCII. */
+function stringTail(bytes: Buffer, start: number): number {
+  let i = start
+  for (;;) {
+    const c = bytes[i] as number
+    if (c === QUOTE) return i + 1
+    if (c === BACKSLASH) {
+      i = skipEscape(bytes, i)
+      if (i < 0) return FAIL
+    } else if (c >= 0x80) {
+      highBytes = true
+      i++
+    } else if (plain[c] === 0) {
+      return failAt(i)
+    }
+    while (text[bytes[i] as number] === 1) {
+      if ((bytes[i] as number) >= 0x80) highBytes = true
+      i++
+    }
+  }
+}
+
+function skipEscape(bytes: Buffer, backslash: number): number {
+  let i = backslash + 1
+  const c = bytes[i] as number
+  if (escaped[c] === 1) return i + 1
+  if (c !== LETTER_U) return failAt(i)
+  for (const end = i + 5; ++i < end; ) {
+    if (hexDigit[bytes[i] as number] === 0) return failAt(i)
+  }
+  return i
+}
+
+function skipNumber(bytes: Buffer, start: number): number {
+  let i = start
+  if (bytes[i] === MINUS) i++
+  if (bytes[i] === ZERO) {
+    i++
+  } else {
+    if (digit[bytes[i] as number] === 0) return failAt(i)
+    do i++
+    while (digit[bytes[i] as number] === 1)
+  }
+  const c = bytes[i] as number
+  return c === POINT || (c | 0x20) === LETTER_E ? numberTail(bytes, i) : i
+}
+
+/** Fraction and exponent. */
+function numberTail(bytes: Buffer, start: number): number {
+  let i = start
+  if (bytes[i] === POINT) {
+    i++
+    if (digit[bytes[i] as number] === 0) return failAt(i)
+    do i++
+    while (digit[bytes[i] as number] === 1)
+  }
+  if (((bytes[i] as number) | 0x20) !== LETTER_E) return i
+  i++
+  if (bytes[i] === PLUS || bytes[i] === MINUS) i++
+  if (digit[bytes[i] as number] === 0) return failAt(i)
+  do i++
+  while (digit[bytes[i] as number] === 1)
+  return i
+}
+
+function skipLiteral(bytes: Buffer, start: number): number {
+  switch (bytes[start]) {
+    case LETTER_T:
+      return skipWord(bytes, start, 'true')
+    case LETTER_F:
+      return skipWord(bytes, start, 'false')
+    case LETTER_N:
+      return skipWord(bytes, start, 'null')
+    default:
+      return failAt(start)
+  }
+}
+
+function skipWord(bytes: Buffer, start: number, word: string): number {
+  for (let k = 1; k < word.length; k++) {
+    if (bytes[start + k] !== word.charCodeAt(k)) return failAt(start + k)
+  }
+  return start + word.length
+}
+
+/**
+ * -1 when `bytes[from..to)` is one JSON value (blanks around it allowed) in valid UTF-8; otherwise the index of the
+ * first byte that is wrong (of the first byte at all when only the UTF-8 is).
+ */
+export function validateJson(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  depthMax: number = limits.jsonDepthMax,
+): number {
+  if (!hasSentinel(bytes, to)) {
+    const at = validateJson(withSentinel(bytes, from, to), 0, to - from, depthMax)
+    return at < 0 ? at : at + from
+  }
+  clearHighBytes()
+  const end = skipValue(bytes, skipBlanks(bytes, from, to), to, depthMax)
+  if (end < 0) return lastFailedAt
+  const rest = skipBlanks(bytes, end, to)
+  if (rest < to) return rest
+  return highBytes && !isUtf8(bytes.subarray(from, to)) ? from : -1
+}
+
+export function hasSentinel(bytes: Buffer, to: number): boolean {
+  return to < bytes.length && (bytes[to] === 0x0a || bytes[to] === 0x0d)
+}
+
+/** A copy of `bytes[from..to)` that starts at 0 and has the sentinel. */
+export function withSentinel(bytes: Buffer, from: number, to: number): Buffer {
+  const copy = Buffer.allocUnsafe(to - from + 1)
+  bytes.copy(copy, 0, from, to)
+  copy[to - from] = 0x0a
+  return copy
+}
+
+/** Notes a syntax error at `i`. */
+export function failAt(i: number): typeof FAIL {
+  lastFailedAt = i
+  lastFailedDeep = false
+  return FAIL
+}
+
+function tooDeep(i: number): typeof FAIL {
+  lastFailedAt = i
+  lastFailedDeep = true
+  return FAIL
+}
+
+function tableOf(characters: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const character of characters) table[character.charCodeAt(0)] = 1
+  return table
+}

@@ -1,0 +1,42 @@
+// Strings for bytes that come again and again, as queue names do: equal bytes give the string made the last time.
+//
+// One slot per hash; a newcomer takes the slot. So it never grows, and at worst it decodes as if it were not there.
+
+const SLOTS = 256
+const TEXT_BYTES_MAX = 64
+
+export class StringCache {
+  private readonly texts: string[] = new Array<string>(SLOTS).fill('')
+  private readonly lengths = new Uint8Array(SLOTS)
+  private readonly letters = new Uint8Array(SLOTS * TEXT_BYTES_MAX)
+
+  /** The string of the UTF-8 in `bytes[from..to)`. */
+  get(bytes: Buffer, from: number, to: number): string {
+    const length = to - from
+    if (length === 0) return ''
+    if (length > TEXT_BYTES_MAX) return bytes.toString('utf8', from, to)
+    const first = bytes[from] as number
+    const middle = bytes[from + (length >> 1)] as number
+    const last = bytes[to - 1] as number
+    const slot = (first * 3 + middle * 7 + last * 31 + length) & (SLOTS - 1)
+    if (this.lengths[slot] === length) {
+      const { letters } = this
+      const base = slot * TEXT_BYTES_MAX
+      let k = 0
+      while (k < length && bytes[from + k] === letters[base + k]) k++
+      if (k === length) return this.texts[slot] as string
+    }
+    return this.keep(slot, bytes, from, to)
+  }
+
+  private keep(slot: number, bytes: Buffer, from: number, to: number): string {
+    const text = bytes.toString('utf8', from, to)
+    this.texts[slot] = text
+    this.lengths[slot] = to - from
+    bytes.copy(this.letters, slot * TEXT_BYTES_MAX, from, to)
+    return text
+  }
+}
+
+/** Queue names, shared by all readers of frames in this process. */
+export const queueNames = new StringCache()

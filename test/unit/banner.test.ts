@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { type Addresses, banner } from '../../src/banner.ts'
+import { type Config, type Environment, readConfig } from '../../src/config.ts'
+
+const addresses: Addresses = { tcp: { host: '127.0.0.1', port: 6789 }, unixSocket: null }
+
+describe('the banner', () => {
+  it('says in its first lines what listens where', () => {
+    const lines = banner(config(), { ...addresses, unixSocket: '/tmp/q.sock' }).split('\n')
+    expect(lines[0]).toMatch(/^FlashQ \d+\.\d+\.\d+ listens on$/)
+    expect(lines[1]).toBe('  TCP          127.0.0.1:6789')
+    expect(lines[2]).toBe('  Unix socket  /tmp/q.sock')
+  })
+
+  it('offers commands that are valid JSON, one on a line', () => {
+    const [, script = ''] = /printf '([^']+)'/.exec(banner(config(), addresses)) ?? []
+    const commands = script.replaceAll('\\n', '\n').trimEnd().split('\n')
+    expect(commands.map((line) => JSON.parse(line).cmd)).toEqual(['PUSH', 'PULL'])
+  })
+
+  it('offers an address that works from this machine when it listens on all', () => {
+    const everywhere = { ...addresses, tcp: { host: '0.0.0.0', port: 7000 } }
+    expect(banner(config(), everywhere)).toContain('nc -w 1 127.0.0.1 7000')
+    expect(banner(config(), everywhere)).toContain('FLASHQ_PORT=7000 node examples/')
+    expect(banner(config(), { ...addresses, tcp: { host: '::', port: 1 } })).toContain('[::]:1')
+  })
+
+  it('begins the try-out with AUTH when tokens are needed, and shows none', () => {
+    const text = banner(config({ AUTH_TOKENS: 'hush-hush' }), addresses)
+    expect(text).toContain('"cmd":"AUTH"')
+    expect(text).not.toContain('hush-hush')
+  })
+
+  it('shows the warnings', () => {
+    expect(banner(config(), addresses, ['Look out'])).toContain('Warning: Look out')
+  })
+})
+
+function config(env: Environment = {}): Config {
+  const result = readConfig(env, { parallelism: 2, memoryBytes: 1e9 })
+  if (!result.ok) throw new Error(result.errors.join('\n'))
+  return result.config
+}

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type Config,
+  configWarnings,
+  DEFAULT_UNIX_SOCKET,
+  type Environment,
+  type Machine,
+  readConfig,
+  type Setting,
+  settings,
+} from '../../src/config.ts'
+import { limits } from '../../src/engine/limits.ts'
+
+const MIB = 1024 * 1024
+const machine: Machine = { parallelism: 8, memoryBytes: 1000 * MIB }
+const rows = Object.entries(settings) as [string, Setting<unknown>][]
+
+describe('the configuration', () => {
+  it('has a default for everything', () => {
+    expect(accepted({})).toEqual({
+      host: '127.0.0.1',
+      port: 6789,
+      unixSocket: null,
+      workers: 8,
+      authTokens: [],
+      logLevel: 'info',
+      frameBytesMax: limits.frameBytesMax,
+      connectionsMax: 10_000,
+      memoryBytesMax: 600 * MIB,
+      retentionCount: 10_000,
+      retentionMs: 3_600_000,
+      retentionBytes: 32 * MIB,
+      drainTimeoutMs: 25_000,
+    })
+  })
+
+  it('has defaults that it would accept from an operator', () => {
+    for (const [field, setting] of rows) {
+      expect(setting.read(setting.default, machine), field).toBeDefined()
+      expect(setting.default === '' ? setting.defaultNote : 'said', field).not.toBe('')
+    }
+  })
+
+  it('cannot be changed after it was read', () => {
+    const config = accepted({ AUTH_TOKENS: 'a' })
+    expect(Object.isFrozen(config)).toBe(true)
+    expect(Object.isFrozen(config.authTokens)).toBe(true)
+  })
+
+  it('takes an empty value for one that is not set', () => {
+    const empty = Object.fromEntries(rows.map(([, setting]) => [setting.name, ' ']))
+    expect(accepted(empty)).toEqual(accepted({}))
+  })
+
+  it('reads the machine it runs on when none is given', () => {
+    const result = readConfig({})
+    expect(result.ok && result.config.workers).toBeGreaterThanOrEqual(1)
+    expect(result.ok && Number.isSafeInteger(result.config.memoryBytesMax)).toBe(true)
+    expect(result.ok && result.config.memoryBytesMax).toBeGreaterThan(MIB)
+  })
+
+  it('never has more workers than shards, nor fewer than one', () => {
+    expect(accepted({}, { ...machine, parallelism: 96 }).workers).toBe(32)
+    expect(accepted({}, { ...machine, parallelism: 0 }).workers).toBe(1)
+  })
+
+  const allowed: [string, string, keyof Config, unknown][] = [
+    ['HOST', '0.0.0.0', 'host', '0.0.0.0'],
+    ['HOST', '::1', 'host', '::1'],
+    ['HOST', 'queue.internal', 'host', 'queue.internal'],
+    ['PORT', '0', 'port', 0],
+    ['PORT', ' 65535 ', 'port', 65_535],
+    ['UNIX_SOCKET', '1', 'unixSocket', DEFAULT_UNIX_SOCKET],
+    ['UNIX_SOCKET', '0', 'unixSocket', null],
+    ['UNIX_SOCKET', './q.sock', 'unixSocket', './q.sock'],
+    ['UNIX_SOCKET', '/run/flashq/q.sock', 'unixSocket', '/run/flashq/q.sock'],
+    ['WORKERS', '32', 'workers', 32],
+    ['AUTH_TOKENS', ' a , b,,a ', 'authTokens', ['a', 'b']],
+    ['LOG_LEVEL', 'WARN', 'logLevel', 'warn'],
+    ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
+    ['FRAME_BYTES_MAX', '2097152', 'frameBytesMax', 2 * MIB],
+    ['MEMORY_MAX_MB', '512', 'memoryBytesMax', 512 * MIB],
+    ['MEMORY_MAX_MB', '0', 'memoryBytesMax', 600 * MIB],
+    ['RETENTION_COUNT', '0', 'retentionCount', 0],
+    ['RETENTION_MS', '0', 'retentionMs', 0],
+    ['RETENTION_MB', '1', 'retentionBytes', MIB],
+    ['DRAIN_TIMEOUT_MS', '0', 'drainTimeoutMs', 0],
+    ['CONNECTIONS_MAX', '1', 'connectionsMax', 1],
+  ]
+  it.each(allowed)('takes %s=%j', (name, value, field, expected) => {
+    expect(accepted({ [name]: value })[field]).toEqual(expected)
+  })
+
+  const refused: [string, string][] = [
+    ['HOST', 'two words'],
+    ['HOST', 'http://localhost'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '6789.0'],
+    ['PORT', '1e3'],
+    ['PORT', '0x10'],
+    ['PORT', '06789'],
+    ['PORT', '6789tcp'],
+    ['PORT', '99999999999999999999'],
+    ['UNIX_SOCKET', 'true'],
+    ['UNIX_SOCKET', '/run/'],
+    ['UNIX_SOCKET', `/${'x'.repeat(103)}`],
+    ['WORKERS', '0'],
+    ['WORKERS', '33'],
+    ['AUTH_TOKENS', ' , ,'],
+    ['AUTH_TOKENS', `ok,${'x'.repeat(1025)}`],
+    ['AUTH_TOKENS', 'a\u0007b'],
+    ['LOG_LEVEL', 'verbose'],
+    ['FRAME_BYTES_MAX', '2097151'],
+    ['FRAME_BYTES_MAX', '16 MiB'],
+    ['MEMORY_MAX_MB', '-1'],
+    ['RETENTION_COUNT', 'all'],
+    ['DRAIN_TIMEOUT_MS', '600001'],
+    ['CONNECTIONS_MAX', '0'],
+  ]
+  it.each(refused)('refuses %s=%j, naming it and what is allowed', (name, value) => {
+    const [first, ...rest] = errorsOf({ [name]: value })
+    expect(rest).toEqual([])
+    expect(first).toMatch(new RegExp(`^${name} .*not allowed\\. Allowed: .{3}`))
+  })
+
+  it('reports everything that is wrong at once', () => {
+    const errors = errorsOf({ PORT: 'x', WORKERS: 'x', LOG_LEVEL: 'x', HOST: '127.0.0.1' })
+    expect(errors.map((error) => error.split(' ')[0])).toEqual(['PORT', 'WORKERS', 'LOG_LEVEL'])
+  })
+
+  it('shows the refused value, unless it is a secret', () => {
+    expect(errorsOf({ PORT: 'seven' })[0]).toContain('"seven"')
+    expect(errorsOf({ AUTH_TOKENS: 'hush\u0007' })[0]).not.toContain('hush')
+  })
+
+  it('shows a hostile value short and harmless', () => {
+    const [error = ''] = errorsOf({ HOST: `\u001b[2J\u009b${'x'.repeat(5000)}` })
+    expect(error).not.toMatch(/\p{Cc}/u)
+    expect(error.length).toBeLessThan(200)
+  })
+})
+
+describe('the warnings', () => {
+  it('say when a server without tokens listens to the world', () => {
+    expect(configWarnings(accepted({ HOST: '0.0.0.0' }), {})).toHaveLength(1)
+    expect(configWarnings(accepted({ HOST: '0.0.0.0', AUTH_TOKENS: 'a' }), {})).toEqual([])
+    for (const HOST of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) {
+      expect(configWarnings(accepted({ HOST }), {})).toEqual([])
+    }
+  })
+
+  it('say when a feature is asked for that this version does not have', () => {
+    const [warning] = configWarnings(accepted({}), { DATABASE_URL: 'postgres://u:hush@db/q' })
+    expect(warning).toContain('DATABASE_URL')
+    expect(warning).not.toContain('hush')
+  })
+})
+
+function accepted(env: Environment, on: Machine = machine): Config {
+  const result = readConfig(env, on)
+  if (!result.ok) throw new Error(result.errors.join('\n'))
+  return result.config
+}
+
+function errorsOf(env: Environment): readonly string[] {
+  const result = readConfig(env, machine)
+  if (result.ok) throw new Error('was accepted')
+  return result.errors
+}

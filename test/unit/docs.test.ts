@@ -1,0 +1,45 @@
+// What the documents say must be what the code does. Each comparison goes both ways.
+
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { Op } from '../../src/engine/op.ts'
+import { refusalCodes } from '../../src/engine/refusal.ts'
+import { configurationPage } from '../support/configuration-page.ts'
+
+const protocol = readFileSync('proto/protocol.md', 'utf8')
+
+describe('the documents', () => {
+  it('list every setting in docs/configuration.md (if this fails: make docs)', async () => {
+    await expect(configurationPage()).toMatchFileSnapshot('../../docs/configuration.md')
+  })
+
+  it('list every command in proto/protocol.md, and no other', () => {
+    expect(firstCells(protocol, 'Commands').sort()).toEqual(Object.keys(Op).sort())
+  })
+
+  it('list every error code in proto/protocol.md, and no other', () => {
+    expect(firstCells(protocol, 'Errors').sort()).toEqual([...refusalCodes].sort())
+  })
+})
+
+describe('the reader of tables', () => {
+  const page =
+    '## A\n\n| x | y |\n|---|---|\n| `p`, `q` **+** | `no` |\n\n## B\n| x |\n|---|\n| `r` |\n'
+
+  it('takes the names in the first cell of every row of one section', () => {
+    expect(firstCells(page, 'A')).toEqual(['p', 'q'])
+    expect(firstCells(page, 'B')).toEqual(['r'])
+  })
+
+  it('does not take a missing section for an empty one', () => {
+    expect(() => firstCells(page, 'C')).toThrow('no section C')
+  })
+})
+
+/** The `code` words in the first cells of the table under a `## heading`. */
+function firstCells(page: string, heading: string): string[] {
+  const section = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`))
+  if (section === undefined) throw new Error(`no section ${heading}`)
+  const cells = [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
+  return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word))
+}
