@@ -14,7 +14,9 @@ export interface Mode {
   /** Jobs of one slice of the backlog scenario: few, so that the empty server stays nearly empty. */
   backlogSliceJobs: number
   latencyRates: number[]
+  /** Of one slice at one rate. */
   latencyMs: number
+  latencyRounds: number
   statsAsked: number
   /** Pushes of one slice of the client scenario. */
   clientPushes: number
@@ -33,7 +35,8 @@ export const modes: Record<Mode['name'], Mode> = {
     backlogs: [1_000_000, 10_000_000],
     backlogSliceJobs: 200_000,
     latencyRates: [1000, 5000, 20_000],
-    latencyMs: 5000,
+    latencyMs: 1500,
+    latencyRounds: 3,
     statsAsked: 500,
     clientPushes: 10_000,
     peerJobs: 20_000,
@@ -48,7 +51,8 @@ export const modes: Record<Mode['name'], Mode> = {
     backlogs: [1_000_000],
     backlogSliceJobs: 100_000,
     latencyRates: [1000, 5000],
-    latencyMs: 1000,
+    latencyMs: 700,
+    latencyRounds: 1,
     statsAsked: 200,
     clientPushes: 10_000,
     peerJobs: 5000,
@@ -64,6 +68,7 @@ export const modes: Record<Mode['name'], Mode> = {
     backlogSliceJobs: 10_000,
     latencyRates: [1000],
     latencyMs: 100,
+    latencyRounds: 1,
     statsAsked: 20,
     clientPushes: 200,
     peerJobs: 0,

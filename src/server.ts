@@ -6,7 +6,7 @@ import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, runWorker } from './cluster/worker.ts'
+import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
 import type { Clock, Gate } from './engine/ports.ts'
@@ -96,10 +96,12 @@ function listenersOf(
         frameBytesMax: config.frameBytesMax,
         workerIndex,
         connectionsMax: config.connectionsMax,
+        move: config.workers > 1 ? moveConnection : null,
       })
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
+    adopt: (socket, authed) => listener?.adopt(socket, authed) ?? null,
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }
 }

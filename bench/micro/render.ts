@@ -4,6 +4,7 @@
 //
 // The goal that the design was measured against: 250 ns for a job of 72 bytes in a reply of 1,000.
 
+import { fileURLToPath } from 'node:url'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
 import { JobState, JobStore, openStartedAt, rowOf } from '../../src/engine/job-store.ts'
@@ -47,37 +48,48 @@ function sourceOf(count: number, dataBytes: number, jobsPerMs: number): JobSourc
   return { shard: 5, jobs, payloads, queueName: () => 'orders', seqs, count }
 }
 
-function measure(title: string, jobs: number, rounds: number, run: () => void): void {
+/** Best of several repetitions, in ns per job. */
+function measure(jobs: number, rounds: number, run: () => void): number {
   let bestNs = Number.POSITIVE_INFINITY
   for (let repeat = 0; repeat < 7; repeat++) {
     const startNs = process.hrtime.bigint()
     for (let round = 0; round < rounds; round++) run()
     bestNs = Math.min(bestNs, Number(process.hrtime.bigint() - startNs) / rounds / jobs)
   }
-  console.log(`${title.padEnd(52)} ${bestNs.toFixed(0).padStart(6)} ns/job`)
+  return bestNs
 }
 
-const slot = new BenchSlot()
-const reply = new JsonReply(new Command(), slot)
-const tiny = process.argv.includes('--tiny')
-const rounds = tiny ? 1 : 500
-const plain = { firstToken: 1, showToken: false }
-const shown = { firstToken: 1, showToken: true }
+/** What was rendered → ns per job. */
+export function benchRender(rounds: number): Map<string, number> {
+  const slot = new BenchSlot()
+  const reply = new JsonReply(new Command(), slot)
+  const plain = { firstToken: 1, showToken: false }
+  const shown = { firstToken: 1, showToken: true }
+  const rows = new Map<string, number>()
+  for (const bytes of [72, 380]) {
+    for (const perMs of [1000, 100, 1]) {
+      const source = sourceOf(limits.pullCountMax, bytes, perMs)
+      const run = (): void => reply.pulledBatch(source, source, plain)
+      rows.set(`PULLB 1,000 of ${bytes} bytes, ${perMs} pushed per ms`, measure(1000, rounds, run))
+    }
+  }
+  const many = sourceOf(limits.pullCountMax, 72, 1000)
+  const withTokens = (): void => reply.pulledBatch(many, many, shown)
+  rows.set('PULLB 1,000 of 72 bytes with tokens', measure(1000, rounds, withTokens))
+  const one = sourceOf(1, 72, 1)
+  const pull = (): void => reply.pulled(one, one, plain)
+  rows.set('PULL of 72 bytes', measure(1, rounds * 1000, pull))
+  const pushBatch = (): void => reply.pushedBatch(FIRST_SEQ * 32, 1000, [])
+  rows.set('PUSHB 1,000', measure(1000, rounds, pushBatch))
+  const push = (): void => reply.pushed(FIRST_SEQ * 32)
+  rows.set('PUSH', measure(1, rounds * 1000, push))
+  const ack = (): void => reply.ok()
+  rows.set('ACK', measure(1, rounds * 1000, ack))
+  return rows
+}
 
-for (const bytes of [72, 380]) {
-  for (const perMs of [1000, 100, 1]) {
-    const source = sourceOf(limits.pullCountMax, bytes, perMs)
-    measure(`PULLB 1,000 of ${bytes} bytes, ${perMs} pushed per ms`, 1000, rounds, () =>
-      reply.pulledBatch(source, source, plain),
-    )
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [title, ns] of benchRender(500)) {
+    console.log(`${title.padEnd(48)} ${ns.toFixed(0).padStart(6)} ns per job`)
   }
 }
-const source = sourceOf(limits.pullCountMax, 72, 1000)
-measure('PULLB 1,000 of 72 bytes with tokens', 1000, rounds, () =>
-  reply.pulledBatch(source, source, shown),
-)
-const one = sourceOf(1, 72, 1)
-measure('PULL of 72 bytes', 1, rounds * 1000, () => reply.pulled(one, one, plain))
-measure('PUSHB 1,000', 1000, rounds, () => reply.pushedBatch(FIRST_SEQ * 32, 1000, []))
-measure('PUSH', 1, rounds * 1000, () => reply.pushed(FIRST_SEQ * 32))
-measure('ACK', 1, rounds * 1000, () => reply.ok())

@@ -6,8 +6,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { payload } from '../load/frames.ts'
 import { serveLines } from '../load/line-server.ts'
-import { Window } from '../load/window.ts'
 import type { PeerResult, PeerSpec } from './spec.ts'
+import { timedRounds } from './timed-rounds.ts'
 
 interface Queue {
   addBulk(jobs: { name: string; data: unknown }[]): Promise<unknown[]>
@@ -68,17 +68,13 @@ async function push(spec: Extract<PeerSpec, { op: 'push' }>): Promise<PeerResult
     name: 'job',
     data: JSON.parse(payload(spec.dataBytes, i)) as unknown,
   }))
-  const window = new Window(spec.warmupMs, spec.measureMs)
-  let goesOn = true
-  const loop = async (queue: Queue) => {
-    while (goesOn) {
-      const added = await queue.addBulk(jobs)
-      goesOn = window.add(added.length) && goesOn
-    }
-  }
-  await Promise.all(queues.map(loop))
+  const result = await timedRounds(
+    spec.measureMs,
+    queues,
+    async (queue) => (await queue.addBulk(jobs)).length,
+  )
   await Promise.all(queues.map((queue) => queue.close()))
-  return { jobs: window.total, perSecond: window.perSecond() }
+  return result
 }
 
 async function take(spec: Extract<PeerSpec, { op: 'take' }>): Promise<PeerResult> {

@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { payload } from '../load/frames.ts'
 import { serveLines } from '../load/line-server.ts'
-import { Window } from '../load/window.ts'
 import type { PeerResult, PeerSpec } from './spec.ts'
+import { timedRounds } from './timed-rounds.ts'
 
 interface Reply {
   ok: boolean
@@ -53,16 +53,10 @@ async function push(
   const jobs = Array.from({ length: spec.batch }, (_, i) => ({
     data: JSON.parse(payload(spec.dataBytes, i)) as unknown,
   }))
-  const window = new Window(spec.warmupMs, spec.measureMs)
-  let goesOn = true
-  const loop = async (client: TcpClient) => {
-    while (goesOn) {
-      const reply = await command(client, { cmd: 'PUSHB', queue: spec.queue, jobs })
-      goesOn = window.add(reply.ids?.length ?? 0) && goesOn
-    }
-  }
-  await Promise.all(clients.map(loop))
-  return { jobs: window.total, perSecond: window.perSecond() }
+  return timedRounds(spec.measureMs, clients, async (client) => {
+    const reply = await command(client, { cmd: 'PUSHB', queue: spec.queue, jobs })
+    return reply.ids?.length ?? 0
+  })
 }
 
 async function take(

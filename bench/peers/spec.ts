@@ -8,7 +8,6 @@ export type PeerSpec =
       connections: number
       batch: number
       dataBytes: number
-      warmupMs: number
       measureMs: number
     }
   | {

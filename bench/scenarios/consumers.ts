@@ -1,6 +1,7 @@
 // Jobs pushed one by one to consumers that already wait: throughput as fast as it goes, then the time from push to delivery at
 // fixed rates. beanstalkd, where it runs, gets the same load from the same client.
 
+import { median } from '../load/percentiles.ts'
 import type { LoadResult, WireName } from '../load/spec.ts'
 import { nativePeersOrSkip } from '../peers/available.ts'
 import { startBeanstalkd } from '../servers/beanstalkd.ts'
@@ -42,33 +43,37 @@ async function throughput(bench: Bench, server: Server, peer: Server | undefined
   })
 }
 
+/** The sides are taken in turn; figures are medians of the rounds, the worst of them is in `said`. */
 async function latency(
   bench: Bench,
   rate: number,
   server: Server,
   peer: Server | undefined,
 ): Promise<void> {
-  // Warms both, and is not kept.
-  await relay(bench, 'flashq', server, rate, bench.mode.latencyMs / 5)
-  const ours = await relay(bench, 'flashq', server, rate)
-  const theirs = peer === undefined ? undefined : await relay(bench, 'beanstalkd', peer, rate)
-  const note = `p99.9 ${fixed(ours.latencyMs?.p999)}, max ${fixed(ours.latencyMs?.max)} ms; the sender itself was late by p99 ${fixed(ours.lateMs?.p99)} ms`
+  const ours: LoadResult[] = []
+  const theirs: LoadResult[] = []
+  for (let round = 0; round < bench.mode.latencyRounds; round++) {
+    ours.push(await relay(bench, 'flashq', server, rate))
+    if (peer !== undefined) theirs.push(await relay(bench, 'beanstalkd', peer, rate))
+  }
+  const worst = (of: (result: LoadResult) => number | undefined) =>
+    Math.max(...ours.map((result) => of(result) ?? Number.NaN)).toFixed(2)
+  const note = `worst round: p99.9 ${worst((r) => r.latencyMs?.p999)}, max ${worst((r) => r.latencyMs?.max)} ms; the sender itself was late by p99 ${worst((r) => r.lateMs?.p99)} ms`
   for (const which of ['p50', 'p99'] as const) {
-    const value = ours.latencyMs?.[which] ?? Number.NaN
-    const other = theirs?.latencyMs?.[which]
+    const mine = ours.map((result) => result.latencyMs?.[which] ?? Number.NaN)
+    const others = theirs.map((result) => result.latencyMs?.[which] ?? Number.NaN)
+    const against = { name: 'beanstalkd', value: median(others) }
+    const ratio = median(mine.map((value, i) => value / (others[i] ?? Number.NaN)))
     bench.report.add({
       scenario: 'consumers',
       what: `push -> delivery at ${rate}/s, ${which}, ${consumerCount} waiting consumers, 1 worker`,
-      value,
+      value: median(mine),
       unit: 'ms',
-      ...(other === undefined
-        ? {}
-        : { against: { name: 'beanstalkd', value: other }, ratio: value / other }),
+      ...(theirs.length === 0 ? {} : { against, ratio }),
       ...(which === 'p99' ? { note } : {}),
     })
-    bench.log(
-      `  latency at ${rate}/s ${which}: ${fixed(value)} ms${other === undefined ? '' : ` against ${fixed(other)} ms`}`,
-    )
+    const than = theirs.length === 0 ? '' : ` against ${against.value.toFixed(2)} ms`
+    bench.log(`  latency at ${rate}/s ${which}: ${median(mine).toFixed(2)} ms${than}`)
   }
 }
 
@@ -76,8 +81,7 @@ function relay(
   bench: Bench,
   wire: WireName,
   server: Server,
-  rate: number | undefined,
-  measureMs?: number,
+  ratePerSecond: number | undefined,
 ): Promise<LoadResult> {
   return bench.load.run({
     kind: 'relay',
@@ -88,11 +92,7 @@ function relay(
     consumers: consumerCount,
     dataBytes: standard.dataBytes,
     warmupMs: bench.mode.warmupMs,
-    measureMs: measureMs ?? (rate === undefined ? bench.mode.sliceMs : bench.mode.latencyMs),
-    ...(rate === undefined ? {} : { ratePerSecond: rate }),
+    measureMs: ratePerSecond === undefined ? bench.mode.sliceMs : bench.mode.latencyMs,
+    ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
   })
-}
-
-function fixed(value: number | undefined): string {
-  return value === undefined ? '?' : value.toFixed(2)
 }

@@ -40,7 +40,7 @@ export const cycle: Scenario = {
         const sides = [sideOf(bench, 'FlashQ', 'flashq', server, variant)]
         if (peer !== undefined) sides.push(sideOf(bench, 'beanstalkd', 'beanstalkd', peer, variant))
         sides.push(sideOf(bench, 'echo', 'flashq', echo, variant))
-        const [measured = []] = await inTurn(bench.mode.rounds, sides)
+        const [measured = []] = await inTurn(Math.ceil(bench.mode.rounds / 1.5), sides)
         const ceiling = measured.at(-1)?.perSecond ?? Number.NaN
         addComparison(bench, {
           scenario: 'cycle',

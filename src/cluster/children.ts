@@ -1,6 +1,7 @@
 // A worker process as the primary sees it.
 
 import type { Worker } from 'node:cluster'
+import { Socket } from 'node:net'
 import { BackOff } from './back-off.ts'
 import type { ToWorker } from './ipc.ts'
 
@@ -53,6 +54,12 @@ export class Child {
     if (this.process === null || !this.process.isConnected()) return
     // A failure to send means that it is dying, which `exit` handles.
     this.process.send(message, () => undefined)
+  }
+
+  adopt(message: ToWorker, handle: unknown): void {
+    if (!(handle instanceof Socket)) return this.send(message)
+    if (this.process === null || !this.process.isConnected()) return void handle.destroy()
+    this.process.process.send(message, handle, { keepOpen: false }, () => undefined)
   }
 
   kill(): void {

@@ -36,7 +36,7 @@ export class SteadyClock implements Clock {
     const monotonicMs = this.source.monotonicMs()
     const elapsedMs = Math.max(0, monotonicMs - this.lastMonotonicMs)
     this.lastMonotonicMs = monotonicMs
-    this.lastMs = wallMs >= this.lastMs ? wallMs : this.lastMs + elapsedMs * SLEW
+    this.lastMs = Math.max(wallMs, this.lastMs + elapsedMs * SLEW)
     return Math.floor(this.lastMs)
   }
 }

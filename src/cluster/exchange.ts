@@ -159,10 +159,15 @@ export class Exchange implements Gate {
     this.router.sessionClosed(session)
     this.runner.holderClosed(session.holder)
     for (let worker = 0; worker < limits.shards; worker++) {
-      if ((session.workersUsed & (1 << worker)) === 0) continue
+      if (worker === this.routes.me || (session.workersUsed & (1 << worker)) === 0) continue
       this.links.existing(worker)?.sessionClosed(session.holder)
     }
     this.turn.schedule()
+  }
+
+  /** A connection came over from another worker: what its session held here is held by its new one. */
+  sessionMoved(fromHolder: number, to: Session): void {
+    this.runner.renameHolder(fromHolder, to.holder)
   }
 
   subscribe(queue: string, events: number, subscriber: Subscriber): void {

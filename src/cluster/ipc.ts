@@ -7,6 +7,8 @@
 //     ◀───────────────────────────── open         every worker is linked: bind the listeners
 //     opened | failed ───────────────────▶
 //     reserve, released, load ───────────▶
+//     move + socket ─────────────────────▶        all that this connection does is another worker's
+//     ◀──────────────────── adopt + socket        so it is yours now
 //     ◀────────────────── release, drain, exit
 //     drained ───────────────────────────▶
 //
@@ -29,12 +31,23 @@ export interface TableMessage {
   readonly grants: readonly Grant[]
 }
 
+/** Comes with the socket of a connection, which goes to the worker `to`. */
+export interface MoveMessage {
+  readonly kind: 'move'
+  readonly to: number
+  /** Its session. */
+  readonly holder: number
+  readonly authed: boolean
+}
+
 export type ToWorker =
   | TableMessage
   /** `port`: where to listen; 0 = any. */
   | { readonly kind: 'open'; readonly port: number }
   /** Let go of up to so many empty shards. */
   | { readonly kind: 'release'; readonly count: number }
+  /** Comes with the socket of a connection whose session was `holder` at another worker. */
+  | { readonly kind: 'adopt'; readonly holder: number; readonly authed: boolean }
   | { readonly kind: 'drain' }
   | { readonly kind: 'exit' }
 
@@ -46,6 +59,7 @@ export type ToPrimary =
   | { readonly kind: 'failed'; readonly text: string }
   | { readonly kind: 'reserve'; readonly shard: ShardId }
   | { readonly kind: 'released'; readonly shards: readonly ShardId[] }
+  | MoveMessage
   | { readonly kind: 'load'; readonly jobs: number }
   | { readonly kind: 'drained' }
 
@@ -58,6 +72,10 @@ export function readToWorker(message: unknown): ToWorker | null {
       return isCount(message['port']) ? { kind: 'open', port: message['port'] } : null
     case 'release':
       return isCount(message['count']) ? { kind: 'release', count: message['count'] } : null
+    case 'adopt':
+      return isCount(message['holder']) && typeof message['authed'] === 'boolean'
+        ? { kind: 'adopt', holder: message['holder'], authed: message['authed'] }
+        : null
     case 'drain':
       return { kind: 'drain' }
     case 'exit':
@@ -69,7 +87,7 @@ export function readToWorker(message: unknown): ToWorker | null {
 
 export function readToPrimary(message: unknown): ToPrimary | null {
   if (!isRecord(message)) return null
-  const { kind, version, port, text, shard, shards, jobs } = message
+  const { kind, version, port, text, shard, shards, jobs, to, holder, authed } = message
   switch (kind) {
     case 'linked':
     case 'drained':
@@ -84,6 +102,10 @@ export function readToPrimary(message: unknown): ToPrimary | null {
       return isCount(shard) ? { kind, shard } : null
     case 'released':
       return isList(shards, isCount) ? { kind, shards } : null
+    case 'move':
+      return isCount(to) && isCount(holder) && typeof authed === 'boolean'
+        ? { kind, to, holder, authed }
+        : null
     case 'load':
       return isCount(jobs) ? { kind, jobs } : null
     default:

@@ -30,12 +30,15 @@ import {
 import { Outbox, type Turn } from './outbox.ts'
 import { isPull, type Request } from './request.ts'
 
+/** More than Node's own 64 KiB: most replies to a batch arrive whole. */
+const READ_BYTES = 256 * 1024
+
 /** What a link tells the worker. */
 export interface LinkListener {
   /** The owner does not own the request's shard (any more); the line is valid only during the call. */
   notOwner(request: Request, line: Buffer): void
   gathered(worker: number, no: number, json: string): void
-  /** A rendered event for a subscription of this worker; valid only during the call. */
+  /** A rendered event for a subscription of this worker. */
   event(no: number, line: Buffer): void
   /** `requests` are unanswered, oldest first; those with a line may be sent again. */
   lost(link: Link, requests: readonly Request[]): void
@@ -68,9 +71,14 @@ export class Link implements FrameHandler {
     this.listener = listener
     this.outbox = new Outbox(turn)
     this.hello(from.worker, from.incarnation)
-    this.socket = connect(to.path)
+    this.socket = connect({
+      path: to.path,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+        callback: (count, buffer) => this.read((buffer as Buffer).subarray(0, count)),
+      },
+    })
     this.socket.on('connect', () => this.outbox.attach(this.socket))
-    this.socket.on('data', (chunk) => this.read(chunk))
     // Whatever the error is, `close` follows, and is what counts.
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => this.lose())
@@ -156,7 +164,11 @@ export class Link implements FrameHandler {
         return this.listener.gathered(this.worker, bytes.readUInt32LE(from), json)
       }
       case FrameKind.event:
-        return this.listener.event(bytes.readUInt32LE(from), bytes.subarray(from + 4, to))
+        // A copy: subscribers may keep it.
+        return this.listener.event(
+          bytes.readUInt32LE(from),
+          Buffer.from(bytes.subarray(from + 4, to)),
+        )
       default:
         throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
     }
@@ -178,13 +190,15 @@ export class Link implements FrameHandler {
     this.outbox.added()
   }
 
-  private read(chunk: Buffer): void {
+  /** True: go on reading. `chunk` is read into again after the call. */
+  private read(chunk: Buffer): boolean {
     try {
       this.reader.push(chunk)
       if (this.ended.size > 0) this.sessionsEnded()
     } catch (error) {
       this.listener.bug(error)
     }
+    return true
   }
 
   private reply(bytes: Buffer, from: number, to: number): void {
@@ -233,7 +247,8 @@ export class Link implements FrameHandler {
       if (this.isForgotten(request)) continue
       if (request.flushes === this.outbox.flushes) {
         const { lineAt, lineBytes } = request
-        request.line = Buffer.from(bytes.subarray(lineAt, lineAt + lineBytes))
+        // With the newline that ends its frame.
+        request.line = Buffer.from(bytes.subarray(lineAt, lineAt + lineBytes + 1))
       }
       unanswered.push(request)
     }

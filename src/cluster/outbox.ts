@@ -96,6 +96,10 @@ export class Turn {
     this.beforeFlush()
     // What `beforeFlush` made leaves now; what it scheduled besides is for the next turn.
     this.scheduled = false
+    this.flushNow()
+  }
+
+  flushNow(): void {
     const { dirty } = this
     this.dirty = []
     for (const outbox of dirty) outbox.flush()

@@ -11,11 +11,13 @@
 
 import cluster, { type Worker } from 'node:cluster'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child } from './children.ts'
-import { readToPrimary, type ToPrimary } from './ipc.ts'
+import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import { silence } from './silence.ts'
 import { ShardTable } from './shard-table.ts'
 
 /** Deaths of one worker in a row before the first start has succeeded: then there is no point in going on. */
@@ -121,24 +123,33 @@ export class Primary {
     })
     child.started(process, this.options.nowMs())
     this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
-    process.on('message', (message: unknown) => {
-      if (child.process === process) this.receive(child, message)
+    process.on('message', (message: unknown, handle: unknown) => {
+      if (child.process === process) this.receive(child, message, handle)
     })
     process.on('error', (error) => {
       this.log.error({ err: error, worker: child.index }, 'worker process')
     })
   }
 
-  private receive(child: Child, raw: unknown): void {
+  private receive(child: Child, raw: unknown, handle: unknown): void {
     const message = readToPrimary(raw)
     if (message === null) {
       this.log.error({ worker: child.index, message: raw }, 'not a message of a worker: killed')
       return child.kill()
     }
-    this.act(child, message)
+    if (message.kind === 'move') this.move(message, handle)
+    else this.act(child, message)
   }
 
-  private act(child: Child, message: ToPrimary): void {
+  /** A connection goes to the worker that all its commands are for. Its bytes are not read here. */
+  private move({ to, holder, authed }: MoveMessage, handle: unknown): void {
+    const target = this.children[to]
+    if (handle instanceof Socket) silence(handle)
+    if (target?.opened) target.adopt({ kind: 'adopt', holder, authed }, handle)
+    else if (handle instanceof Socket) handle.destroy()
+  }
+
+  private act(child: Child, message: Exclude<ToPrimary, MoveMessage>): void {
     switch (message.kind) {
       case 'linked':
         return this.linked(child)
@@ -158,6 +169,7 @@ export class Primary {
         return this.reassign()
       case 'load':
         child.jobs = message.jobs
+        this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
         return this.evenOut()
       case 'drained':
         child.drained = true

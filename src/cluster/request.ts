@@ -11,7 +11,7 @@ export class Request {
   readonly severalShards: boolean
   readonly slot: ReplySlot
   readonly session: Session
-  /** Its line, where it must be sent (again): while it is held, and for what may run twice. */
+  /** Its line, newline included, where it must be sent (again): while it is held, and for what may run twice. */
   line: Buffer | null
   /** The raw JSON of its reqId as latin1, so that its failure can be answered; '' = none, or not known. */
   readonly reqId: string

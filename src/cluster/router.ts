@@ -113,7 +113,7 @@ export class Router {
 
   private read(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
     const { command } = this
-    const { codec, routes, runner, gathers } = this.deps
+    const { codec, routes, gathers } = this.deps
     const refusal = codec.scan(bytes, from, to, command)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     const route = routeOfCommand(command)
@@ -121,6 +121,15 @@ export class Router {
     if (route === 'ids' && !command.hasId) return this.readIds(bytes, from, to, slot, session)
     const shard = routes.shardOf(command)
     if (!routes.isMine(shard)) return this.forward(shard, false, bytes, from, to, slot, session)
+    this.run(slot, session)
+  }
+
+  /** `command`, here. */
+  private run(slot: ReplySlot, session: Session): void {
+    const { command } = this
+    const { codec, routes, runner } = this.deps
+    session.workersUsed |= 1 << routes.me
+    session.awayCount = 0
     runner.execute(command, codec.reply(command, slot), session.holder)
   }
 
@@ -132,11 +141,9 @@ export class Router {
     session: Session,
   ): void {
     const { command } = this
-    const { codec, routes, runner } = this.deps
+    const { codec, routes } = this.deps
     const owner = routes.ownerOfIds(command.ids, command.idCount)
-    if (owner === routes.me) {
-      return runner.execute(command, codec.reply(command, slot), session.holder)
-    }
+    if (owner === routes.me) return this.run(slot, session)
     if (owner !== SEVERAL) {
       const shard = shardOfId(command.ids[0] as number)
       return this.forward(shard, true, bytes, from, to, slot, session)
@@ -170,7 +177,7 @@ export class Router {
       request.line ??= lineOf(bytes, from, to)
       return this.holdOrFail(request)
     }
-    session.workersUsed |= 1 << owner
+    noteAway(session, owner)
     if (!way.send(request, bytes, from, to)) this.fail(request, refusals.unavailable)
   }
 
@@ -197,6 +204,13 @@ export class Router {
     const { op, reqIdFrom } = this.command
     return reqIdFrom >= 0 || !(isPull(op) || findReqId(bytes, from, to))
   }
+}
+
+/** The command goes to another worker; see `commandsBeforeMove`. */
+function noteAway(session: Session, owner: number): void {
+  session.workersUsed |= 1 << owner
+  session.awayCount = session.away === owner ? session.awayCount + 1 : 1
+  session.away = owner
 }
 
 /** A copy of a frame with the newline that the scanner wants behind it. */

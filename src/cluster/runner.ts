@@ -26,6 +26,8 @@ export interface Runner extends ParentMail {
   handOver(): void
   giveBack(unwritten: Unwritten): void
   holderClosed(holder: number): void
+  /** A session goes on under another number. */
+  renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */
   workerGone(worker: number): void
   tell(child: number, parent: number, outcome: ParentOutcome): void

@@ -58,6 +58,8 @@ export class ShardRunner {
   private readonly memory: Memory = { full: false }
   private readonly latency = new RateWindow()
   private owned: Shard[] = []
+  /** Shards that did something since the last hand-over. */
+  private touched: Shard[] = []
   private commandsToMemoryLook = 0
   private timer: NodeJS.Timeout | null = null
   private timerDueMs = Number.POSITIVE_INFINITY
@@ -69,7 +71,8 @@ export class ShardRunner {
 
   start(): void {
     this.running = true
-    this.armTimer()
+    for (const shard of this.owned) this.touch(shard.id)
+    this.handOver()
   }
 
   stop(): void {
@@ -112,7 +115,7 @@ export class ShardRunner {
     const nowMs = this.options.clock.nowMs()
     const route = routes[command.op]
     if (route === 'ids') return this.executeIds(command, reply, nowMs)
-    const shard = this.shards[shardFor(command, route)]
+    const shard = this.touch(shardFor(command, route))
     if (shard === undefined) return reply.refused(refusals.unavailable)
     const { payloads } = shard.state
     const heldBefore = payloads.heldBytes
@@ -124,17 +127,29 @@ export class ShardRunner {
 
   /** Serves waiting pulls: call when a turn's commands are in and its replies are on their way. */
   handOver(): void {
-    for (const shard of this.owned) shard.serve()
-    if (this.running) this.armTimer()
+    const { touched } = this
+    if (touched.length === 0) return
+    this.touched = []
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const shard of touched) {
+      shard.touched = false
+      shard.serve()
+      dueMs = Math.min(dueMs, shard.nextDueMs())
+    }
+    if (this.running) this.armTimer(dueMs)
   }
 
   giveBack(unwritten: Unwritten): void {
-    this.shards[unwritten.shard]?.giveBack(unwritten, this.options.clock.nowMs())
+    this.touch(unwritten.shard)?.giveBack(unwritten, this.options.clock.nowMs())
   }
 
   holderClosed(holder: number): void {
     const nowMs = this.options.clock.nowMs()
-    for (const shard of this.owned) shard.holderClosed(holder, nowMs)
+    for (const shard of this.owned) this.closeHolder(shard, holder, nowMs)
+  }
+
+  renameHolder(from: number, to: number): void {
+    for (const shard of this.owned) shard.renameHolder(from, to)
   }
 
   /** All sessions of another worker are gone with it. */
@@ -142,21 +157,21 @@ export class ShardRunner {
     const nowMs = this.options.clock.nowMs()
     for (const shard of this.owned) {
       for (const holder of shard.holders()) {
-        if (Math.floor(holder / 2 ** 32) === workerIndex) shard.holderClosed(holder, nowMs)
+        if (Math.floor(holder / 2 ** 32) === workerIndex) this.closeHolder(shard, holder, nowMs)
       }
     }
   }
 
   ask(parent: JobId, child: JobId): void {
-    this.shards[shardOfId(parent)]?.asked(parent, child, this.options.clock.nowMs())
+    this.touch(shardOfId(parent))?.asked(parent, child, this.options.clock.nowMs())
   }
 
   tell(child: JobId, parent: JobId, outcome: ParentOutcome): void {
-    this.shards[shardOfId(child)]?.told(child, parent, outcome, this.options.clock.nowMs())
+    this.touch(shardOfId(child))?.told(child, parent, outcome, this.options.clock.nowMs())
   }
 
   cronTick(tick: CronTick): void {
-    this.shards[shardOfQueue(tick.queue)]?.takeTick(tick, this.options.clock.nowMs())
+    this.touch(shardOfQueue(tick.queue))?.takeTick(tick, this.options.clock.nowMs())
   }
 
   /** Shards have new owners: jobs that wait for others ask again. */
@@ -219,7 +234,7 @@ export class ShardRunner {
     const mask = shardMask(command)
     for (let shardId = 0; shardId < limits.shards; shardId++) {
       if ((mask & (1 << shardId)) === 0) continue
-      const shard = this.shards[shardId]
+      const shard = this.touch(shardId)
       if (shard !== undefined) count += shard.executeIds(command, refused, nowMs)
       else refuseIdsOf(shardId, command, refused)
     }
@@ -242,17 +257,28 @@ export class ShardRunner {
     this.memory.full = bytes > this.options.memoryBytesMax
   }
 
-  private armTimer(): void {
-    let dueMs = Number.POSITIVE_INFINITY
-    for (const shard of this.owned) {
-      const shardDueMs = shard.nextDueMs()
-      if (shardDueMs < dueMs) dueMs = shardDueMs
+  /** The shard, when it is owned here; it is looked at by the next hand-over. */
+  private touch(shardId: ShardId): Shard | undefined {
+    const shard = this.shards[shardId]
+    if (shard !== undefined && !shard.touched) {
+      shard.touched = true
+      this.touched.push(shard)
     }
-    if (this.timer !== null && dueMs >= this.timerDueMs) return
+    return shard
+  }
+
+  private closeHolder(shard: Shard, holder: number, nowMs: number): void {
+    if (!shard.knowsHolder(holder)) return
+    this.touch(shard.id)
+    shard.holderClosed(holder, nowMs)
+  }
+
+  /** Some shard has something due at `dueMs`. */
+  private armTimer(dueMs: number): void {
+    if (dueMs >= this.timerDueMs) return
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
     this.timerDueMs = dueMs
-    if (dueMs === Number.POSITIVE_INFINITY) return
     const waitMs = Math.min(Math.max(0, dueMs - this.options.clock.nowMs()), limits.timerMsMax)
     this.timer = setTimeout(() => this.onTimer(), waitMs)
   }
@@ -261,7 +287,10 @@ export class ShardRunner {
     this.timer = null
     this.timerDueMs = Number.POSITIVE_INFINITY
     const nowMs = this.options.clock.nowMs()
-    for (const shard of this.owned) if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
+    for (const shard of this.owned) {
+      this.touch(shard.id)
+      if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
+    }
     this.handOver()
   }
 }

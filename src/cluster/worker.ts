@@ -8,19 +8,24 @@
 // 3. A bug ends the process, and the primary starts another: state that a bug has seen is not trusted.
 
 import { rmSync } from 'node:fs'
+import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
-import type { Gate, ParentMail } from '../engine/ports.ts'
+import type { Gate, ParentMail, Session } from '../engine/ports.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
 import type { Runner } from './runner.ts'
+import { silence } from './silence.ts'
 
 const LOAD_REPORT_MS = 1000
+const NO_SESSION: Omit<Session, 'holder'> = { workersUsed: 0, away: -1, awayCount: 0 }
 
 /** The client side of a worker. */
 export interface Listeners {
   /** Binds everything; resolves to the TCP port. Rejects with why it can't. */
   open(port: number): Promise<number>
+  /** A connection that another worker was serving goes on here. Null: it was refused. */
+  adopt(socket: Socket, authed: boolean): Session | null
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
   drain(): Promise<void>
 }
@@ -41,7 +46,7 @@ export function runWorker(options: WorkerOptions): void {
   process.on('SIGINT', () => undefined)
   process.prependListener('disconnect', () => orphaned(log, folder))
   const worker = new WorkerProcess(options, die)
-  process.on('message', (message) => worker.receive(message))
+  process.on('message', (message, handle) => worker.receive(message, handle))
   worker.start()
 }
 
@@ -65,7 +70,7 @@ class WorkerProcess {
     setInterval(() => this.reportLoad(), LOAD_REPORT_MS).unref()
   }
 
-  receive(message: unknown): void {
+  receive(message: unknown, handle: unknown): void {
     const read = readToWorker(message)
     switch (read?.kind) {
       case 'table':
@@ -74,6 +79,8 @@ class WorkerProcess {
         return this.open(read.port)
       case 'release':
         return tellPrimary({ kind: 'released', shards: this.exchange.giveBackShards(read.count) })
+      case 'adopt':
+        return this.adopt(read.holder, read.authed, handle)
       case 'drain':
         return this.drain()
       case 'exit':
@@ -98,6 +105,13 @@ class WorkerProcess {
     )
   }
 
+  private adopt(holder: number, authed: boolean, handle: unknown): void {
+    // The peer may have gone on the way: then there is no socket, and what its session held returns.
+    const session = handle instanceof Socket ? this.listeners.adopt(handle, authed) : null
+    if (session === null) this.exchange.sessionClosed({ ...NO_SESSION, holder })
+    else this.exchange.sessionMoved(holder, session)
+  }
+
   private drain(): void {
     this.exchange.drain()
     this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
@@ -109,6 +123,16 @@ class WorkerProcess {
     this.reportedJobs = jobs
     tellPrimary({ kind: 'load', jobs })
   }
+}
+
+/** Sends a connection to the worker that all its commands are for. */
+export function moveConnection(socket: Socket, session: Session, authed: boolean): void {
+  const message: ToPrimary = { kind: 'move', to: session.away, holder: session.holder, authed }
+  const options = { keepOpen: false }
+  silence(socket)
+  process.send?.(message, socket, options, (error) => {
+    if (error !== null) socket.destroy()
+  })
 }
 
 function tellPrimary(message: ToPrimary): void {

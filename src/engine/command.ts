@@ -21,7 +21,7 @@ export class Command {
   /** Decoded `queue`; '' when absent (no command accepts an empty one). */
   queue = ''
   id = 0
-  /** RETRYDLQ, HEARTBEAT, RELEASE: whether `id` was there. */
+  /** RETRYDLQ, PURGEDLQ, HEARTBEAT, RELEASE: whether `id` was there. False for ACKB, which has `ids` only. */
   hasId = false
 
   /** PUSH: one row. PUSHB: a row per job. */

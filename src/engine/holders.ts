@@ -38,6 +38,10 @@ export class Holders {
     return this.stillHeld(held.seqs, holder)
   }
 
+  has(holder: number): boolean {
+    return this.byHolder.has(holder)
+  }
+
   holders(): number[] {
     return [...this.byHolder.keys()]
   }

@@ -65,6 +65,8 @@ export const limits = {
 
   /** Commands of one connection that are not answered yet; above it the server stops reading. */
   inFlightPerConnectionMax: 1024,
+  /** Commands in a row for one other worker, and none for any other, after which a connection moves there. */
+  commandsBeforeMove: 32,
   /** Bytes a peer has not read; above it the server stops reading from that peer. */
   outgoingBytesHigh: 8 * MIB,
   /** Above it the connection is closed: the peer does not read at all. */

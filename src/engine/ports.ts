@@ -135,8 +135,11 @@ export interface ReplySlot {
 export interface Session {
   /** Unique in the node: workerIndex * 2^32 + n. Jobs and waiting pulls are held in its name. */
   readonly holder: number
-  /** Bit per other worker that was sent a command of this session; kept by the gate. */
+  /** Bit per worker, this one included, that ran a command of this session; kept by the gate. */
   workersUsed: number
+  /** The other worker that all of its last `awayCount` commands went to; kept by the gate. */
+  away: number
+  awayCount: number
 }
 
 /** The transports' way in. */

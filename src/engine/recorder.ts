@@ -6,7 +6,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
-import { evolveLeaseExtended, evolvePulled, type Pulled } from './evolve/pulled.ts'
+import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled, type Pulled } from './evolve/pulled.ts'
 import { evolvePushed, type Pushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
 import type { JobId, Seq } from './job-id.ts'
@@ -41,6 +41,7 @@ export const RecordKind = {
   cronRemoved: 22,
   cronFired: 23,
   cronTicked: 24,
+  holderRenamed: 25,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -154,6 +155,11 @@ export class Recorder {
       this.log.append(w.f64(untilMs).end())
     }
     evolveLeaseExtended(this.state, seq, lengthMs, untilMs)
+  }
+
+  holderRenamed(from: number, to: number): void {
+    this.log?.append(this.writer.begin(RecordKind.holderRenamed).f64(from).f64(to).end())
+    evolveHolderRenamed(this.state, from, to)
   }
 
   queueOpened(name: string): Queue {

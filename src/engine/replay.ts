@@ -2,7 +2,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
-import { evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
+import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
 import { evolvePushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
 import { INT_STRIDE, JobTable, NUM_STRIDE } from './job-table.ts'
@@ -101,6 +101,9 @@ export class Replay {
         return true
       case RecordKind.leaseExtended:
         evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
+        return true
+      case RecordKind.holderRenamed:
+        evolveHolderRenamed(state, r.f64(), r.f64())
         return true
     }
     return false

@@ -68,6 +68,8 @@ handlers[Op.CLEARCONCURRENCY] = controlQueue
 export class Shard {
   readonly id: ShardId
   readonly state: ShardState
+  /** For its runner: it did something since the last hand-over. */
+  touched = false
   private readonly ctx: ShardContext
 
   constructor(id: ShardId, firstSeq: Seq, seqLimit: Seq, ports: ShardPorts) {
@@ -136,6 +138,14 @@ export class Shard {
   holderClosed(holder: number, nowMs: number): void {
     this.moveTo(nowMs)
     holderClosed(this.ctx, holder)
+  }
+
+  renameHolder(from: number, to: number): void {
+    if (this.state.holders.has(from)) this.ctx.record.holderRenamed(from, to)
+  }
+
+  knowsHolder(holder: number): boolean {
+    return this.ctx.waits.hasHolder(holder) || this.state.holders.has(holder)
   }
 
   /** Holders of waiting pulls and of jobs that return when it closes. */

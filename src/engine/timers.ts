@@ -31,7 +31,7 @@ function fire(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): void
     case TimerKind.lease:
       return endLease(ctx, dueMs, seq)
     case TimerKind.timeout:
-      return timeOut(ctx, seq)
+      return timeOut(ctx, dueMs, seq)
     case TimerKind.ttl:
       return endTtl(ctx, seq)
     case TimerKind.rate:
@@ -78,12 +78,13 @@ function endLease(ctx: ShardContext, dueMs: number, seq: Seq): void {
   endRunBadly(ctx, page, seq, runErrors.lease)
 }
 
-function timeOut(ctx: ShardContext, seq: Seq): void {
+function timeOut(ctx: ShardContext, dueMs: number, seq: Seq): void {
   const page = ctx.state.jobs.find(seq)
   const row = rowOf(seq)
   if (!page || page.state[row] !== JobState.active || page.options === null) return
   const timeout = page.options.timeout[row] as number
-  if (timeout === 0 || (page.startedAt?.[row] ?? 0) + timeout >= ctx.nowMs) return
+  // An earlier run's timer finds a run that it does not belong to.
+  if (timeout === 0 || (page.startedAt?.[row] ?? 0) + timeout + 1 !== dueMs) return
   const queue = ctx.state.queueOf(page.queue[row] as number)
   ctx.emit(EventKind.timeout, queue, seq, runErrors.timeout)
   endRunBadly(ctx, page, seq, runErrors.timeout)

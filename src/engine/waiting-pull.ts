@@ -120,6 +120,10 @@ export class WaitingPulls {
     return timed
   }
 
+  hasHolder(holder: number): boolean {
+    return this.byHolder.has(holder)
+  }
+
   holders(): number[] {
     return [...this.byHolder.keys()]
   }

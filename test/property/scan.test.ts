@@ -9,11 +9,20 @@ import { IntColumn } from '../../src/engine/job-table.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { type OpName, opNames, routeOf } from '../../src/engine/op.ts'
 import type { Refusal } from '../../src/engine/refusal.ts'
+import { fieldNames, knownOf } from '../../src/transports/wire/fields.ts'
 import { validateJson } from '../../src/transports/wire/json-scanner.ts'
 import { peekFrame } from '../../src/transports/wire/peek.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
 import { expected, frameBytes, type Json, mutatedFrame, shown } from '../support/command-frames.ts'
-import { anyBytes, depthOf, isJson, isJsonObject, nested, trimmed } from '../support/json-bytes.ts'
+import {
+  anyBytes,
+  depthOf,
+  isJson,
+  isJsonObject,
+  json,
+  nested,
+  trimmed,
+} from '../support/json-bytes.ts'
 
 const longRuns = Number(process.env['PROPERTY_RUNS'] ?? 0)
 const seed = Number(process.env['PROPERTY_SEED'] ?? 42)
@@ -102,6 +111,25 @@ describe('scanFrame', () => {
     )
     // The frames are such that this says something.
     expect(accepted / seen).toBeGreaterThan(0.2)
+  })
+
+  it('is not impressed by keys that the command does not know', {
+    timeout: PROPERTY_TIMEOUT_MS,
+  }, () => {
+    const command = new Command()
+    fc.assert(
+      fc.property(frameBytes, fc.nat(), json, (frame, which, value) => {
+        if (scan(frame, command) !== null) return
+        const before = shown(command)
+        const known = knownOf[command.op] as number
+        const strangers = fieldNames.filter((_, field) => (known & (1 << field)) === 0)
+        const key = strangers[which % strangers.length] as string
+        const twice = `,"${key}":${value},"${key}":7}`
+        expect(scan(Buffer.from(frame.toString().replace(/}$/, () => twice)), command)).toBe(null)
+        expect(shown(command)).toEqual(before)
+      }),
+      settings(2000),
+    )
   })
 
   it('says the same wherever the frame lies', { timeout: PROPERTY_TIMEOUT_MS }, () => {

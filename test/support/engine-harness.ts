@@ -3,6 +3,7 @@
 //   send ─ scanFrame ─▶ shard ─▶ JsonReply ─▶ parsed          one turn: a command, then its mail, then waiting pulls
 //   advance(ms) stops at every moment that something falls due; jump(ms) does not, as after a stall
 
+import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
 import { type JobId, type ShardId, seqOfId, shardOfId } from '../../src/engine/job-id.ts'
@@ -25,7 +26,6 @@ import {
 import { RateWindow } from '../../src/engine/rate-window.ts'
 import { Shard } from '../../src/engine/shard.ts'
 import type { Retention } from '../../src/engine/shard-context.ts'
-import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
@@ -296,7 +296,8 @@ export class EngineHarness {
         count += (this.shards[shard] as Shard).executeIds(command, refused, this.nowMs)
       }
       refused.sort((a, b) => a.index - b.index)
-      return reply.counted(count, refused)
+      reply.counted(count, refused)
+      return
     }
     const name = route === 'name' ? command.name : command.queue
     const shard: ShardId = route === 'id' ? shardOfId(command.id) : shardOfQueue(name)

@@ -40,6 +40,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     auth: new Authenticator(options.tokens ?? [], { nowMs: () => clock.ms }),
     log,
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
+    move: null,
     workerIndex: 3,
     connectionsMax: options.connectionsMax ?? 100,
   })

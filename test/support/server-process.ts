@@ -21,7 +21,8 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-const MAIN = process.env['FLASHQ_MAIN'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const MAIN =
+  process.env['FLASHQ_MAIN'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const START_MS_MAX = 20_000
 const STOP_MS_MAX = 10_000
 
@@ -124,7 +125,9 @@ export class ServerProcess {
 }
 
 /** A server that is ready, and stopped when the test has finished. */
-export function startServer(settings: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+export function startServer(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess> {
   const server = new ServerProcess(settings)
   onTestFinished(async () => {
     await server.stop()

@@ -1,9 +1,8 @@
 // Gathers the pushes and acks of a tick into as few frames as order allows.
 //
-// 1. At any time the open batches are all pushes (one per queue) or all acks (one per shard, so that one owner gets
-//    the whole frame). A call of the other kind, or any other command, first sends what is open: on the wire
-//    everything keeps the order of the calls, save pushes to different queues, and acks of different shards, among
-//    themselves.
+// 1. Open are pushes (a batch per queue), after them acks (a batch per shard, so that one owner gets the whole frame).
+//    A push that finds open acks, or any other command, first sends what is open: on the wire everything keeps the
+//    order of the calls, save pushes to different queues, and acks of different shards, among themselves.
 // 2. A batch that is full is sent at once, and the next call opens another.
 // 3. At the end of the tick nothing is open.
 
@@ -51,7 +50,6 @@ export class Batcher {
   }
 
   ack(id: number, result: string, token: number | undefined): Promise<void> {
-    if (this.#pushes.size > 0) this.flush()
     const shard = id % SHARDS
     let batch = this.#acks.get(shard)
     if (batch === undefined || !batch.hasRoomFor(result.length)) {
@@ -64,7 +62,7 @@ export class Batcher {
     return promise
   }
 
-  /** Sends what is open, in the order in which it was begun. */
+  /** Sends what is open, pushes first. */
   flush(): void {
     if (this.#openCalls === 0) return
     const open: BatchRequest[] = [...this.#pushes.values(), ...this.#acks.values()]

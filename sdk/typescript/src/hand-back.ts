@@ -6,6 +6,7 @@
 
 import { idsCommand } from './command.ts'
 import { Connection, type ConnectionHooks } from './connection.ts'
+import { FlashQError } from './errors.ts'
 import type { BatchOutcome, Job } from './job.ts'
 import type { Settings } from './options.ts'
 import type { PullRequest } from './pull-request.ts'
@@ -34,9 +35,13 @@ export class HandBack {
   release(jobs: Job[], pull: PullRequest): void {
     const request = releaseRequest(jobs)
     this.#connection.send(request)
-    request.promise.catch(() => {
-      if (!this.#connection.isClosing) this.release(jobs, pull)
-      else if (!pull.releaseOnClose) this.#left.push(...jobs)
+    request.promise.catch((error: unknown) => {
+      const refused = error instanceof FlashQError && !error.maybeExecuted && !error.retryable
+      if (!this.#connection.isClosing) {
+        if (!refused) this.release(jobs, pull)
+      } else if (!pull.releaseOnClose) {
+        this.#left.push(...jobs)
+      }
     })
   }
 

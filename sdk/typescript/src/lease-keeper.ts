@@ -3,7 +3,8 @@
 // 1. One beat covers all held jobs. Beats do not overlap; the next is due one interval after the last was answered.
 // 2. A job is lost when the server says so, or when its lease ran out unanswered by this machine's clock: from then on
 //    somebody else may have it.
-// 3. A job whose ack or fail is under way is not lost by a beat: the server may just have settled it.
+// 3. A job whose ack or fail is under way still gets its beats, as it may have to be repeated, but no beat makes it
+//    lost: the server may just have settled it.
 
 import type { FlashQ } from './flashq.ts'
 import type { HeldJob } from './held-job.ts'
@@ -74,7 +75,7 @@ export class LeaseKeeper {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     this.#beating = true
-    const beaten = this.all().filter((held) => held.phase !== 'settling')
+    const beaten = this.all()
     const sentMs = performance.now()
     try {
       if (beaten.length > 0) await this.#ask(beaten, sentMs)

@@ -32,6 +32,8 @@ export abstract class Request {
   state: RequestState = 'new'
   /** By `performance.now()`; 0 until the connection has taken it. */
   deadlineMs = 0
+  /** Valid once written. */
+  frameBytes = 0
   /** How often the server has put it off. */
   delays = 0
   /** Why it was put off last. */

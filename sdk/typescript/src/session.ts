@@ -149,7 +149,9 @@ export class Session {
       this.#nextReqId += 1
       this.#inFlight.set(reqId, request)
       request.state = 'written'
-      text += frame(request.name, reqId, request.fieldsText(nowMs))
+      const line = frame(request.name, reqId, request.fieldsText(nowMs))
+      request.frameBytes = Buffer.byteLength(line)
+      text += line
       if (text.length >= WRITE_CHARS) {
         this.#socket.write(text)
         text = ''
@@ -202,16 +204,32 @@ export class Session {
     }
     const request = typeof reply.reqId === 'number' ? this.#inFlight.get(reply.reqId) : undefined
     if (request === undefined) {
-      // The server's own complaint, if it is one, says more than ours.
-      this.#garble(
-        reply.ok
-          ? new FlashQError('protocol', 'A reply to no request from the server')
-          : refusalOf(reply),
-      )
+      this.#onComplaint(reply)
       return
     }
     this.#inFlight.delete(reply.reqId as number)
     this.#owner.sessionReply(request, reply)
+  }
+
+  /** A reply to no request: the server's own words, if it complains, say more than ours. */
+  #onComplaint(reply: Reply): void {
+    if (reply.ok === true) {
+      this.#garble(new FlashQError('protocol', 'A reply to no request from the server'))
+      return
+    }
+    if (reply.code === 'frame_too_large') this.#refuseLongest(reply)
+    this.#garble(refusalOf(reply))
+  }
+
+  /** Some frame was too large, so the longest one was: that much is known not to have run. */
+  #refuseLongest(reply: Reply): void {
+    let longest: [number, Request] | null = null
+    for (const entry of this.#inFlight) {
+      if (longest === null || entry[1].frameBytes > longest[1].frameBytes) longest = entry
+    }
+    if (longest === null) return
+    this.#inFlight.delete(longest[0])
+    this.#owner.sessionReply(longest[1], reply)
   }
 
   #garble(fault: Error): void {

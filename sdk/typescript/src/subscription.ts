@@ -76,7 +76,9 @@ export class Subscription {
   }
 
   #refused(error: unknown): void {
-    if (error instanceof FlashQError && ['connection_lost', 'closed'].includes(error.code)) return
+    const code = error instanceof FlashQError ? error.code : ''
+    // The next connection subscribes anew.
+    if (code === 'connection_lost' || (code === 'closed' && this.#started)) return
     if (!this.#started) {
       this.#first.reject(error)
       return

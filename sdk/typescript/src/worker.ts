@@ -164,8 +164,8 @@ export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<
     })
   }
 
+  /** How many more jobs may be held. */
   #room(): number {
-    if (this.#settling >= SETTLING_MAX) return 0
     const { concurrency, prefetch } = this.#settings
     return concurrency + prefetch - this.#running - this.#buffer.length
   }
@@ -296,7 +296,7 @@ export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<
       this.#client,
       { queues: this.#queues, leaseMs: this.#settings.leaseMs, waitMs: PULL_WAIT_MS },
       {
-        room: () => this.#room(),
+        room: () => (this.#settling < SETTLING_MAX ? this.#room() : 0),
         arrived: (jobs) => this.#arrived(jobs),
         failed: (error) => this.#report(error),
       },

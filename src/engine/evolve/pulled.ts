@@ -95,3 +95,11 @@ export function evolveLeaseExtended(
   }
   page.flags[row] = (page.flags[row] as number) | RowFlag.leased
 }
+
+/** Record `holderRenamed`: a session goes on under another number, with the jobs that it holds. */
+export function evolveHolderRenamed(state: ShardState, from: number, to: number): void {
+  for (const seq of state.holders.take(from)) {
+    openLeases(state.jobs.get(seq)).holder[rowOf(seq)] = to
+    state.holders.add(to, seq)
+  }
+}

@@ -13,7 +13,7 @@ import type { Clock } from '../../engine/ports.ts'
 /** Addresses with failures that are remembered; beyond it the oldest is forgotten. */
 const ADDRESSES_MAX = 10_000
 
-export type Verdict = 'ok' | 'invalid' | 'throttled'
+type Verdict = 'ok' | 'invalid' | 'throttled'
 
 interface Failures {
   count: number

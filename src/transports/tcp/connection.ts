@@ -47,6 +47,11 @@ export interface ConnectionServices {
   readonly auth: Authenticator
   readonly log: Log
   readonly frameBytesMax: number
+  /**
+   * Takes a connection, whose socket is paused and silent, to the worker `session.away`. Null where there is
+   * no other worker to go to.
+   */
+  readonly move: ((socket: Socket, session: Session, authed: boolean) => void) | null
 }
 
 /** Scratch of all connections: valid from a scan to the end of the same frame. */
@@ -77,6 +82,7 @@ export class Connection implements ReplyQueueOwner {
   constructor(
     socket: Socket,
     session: Session,
+    authed: boolean,
     services: ConnectionServices,
     onClosed: (connection: Connection) => void,
   ) {
@@ -84,7 +90,7 @@ export class Connection implements ReplyQueueOwner {
     this.session = session
     this.services = services
     this.onClosed = onClosed
-    this.authed = !services.auth.required
+    this.authed = authed
     this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
     this.output = new Output(socket, () => this.progressed())
     this.replies = new ReplyQueue(this.output, this)
@@ -271,6 +277,7 @@ export class Connection implements ReplyQueueOwner {
   private progressed(): void {
     this.subscriptions.caughtUp()
     if (this.stalled) this.schedule()
+    if (this.session.awayCount >= limits.commandsBeforeMove) this.moveIfQuiet()
   }
 
   private wake(): void {
@@ -308,6 +315,28 @@ export class Connection implements ReplyQueueOwner {
     if (this.state === 'closed') return
     this.lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS)
     this.lingerTimer.unref()
+  }
+
+  /** All its commands are for one other worker: the connection goes there, when nothing is on its way. */
+  private moveIfQuiet(): void {
+    const { services, session, socket } = this
+    const quiet =
+      this.state === 'open' &&
+      !this.inputEnded &&
+      !this.stalled &&
+      !this.inTurn &&
+      this.framer.isEmpty &&
+      this.replies.owed === 0 &&
+      this.output.unsentBytes === 0 &&
+      this.subscriptions.isEmpty
+    if (services.move === null || !quiet || session.workersUsed !== 1 << session.away) return
+    this.state = 'closed'
+    socket.pause()
+    socket.removeAllListeners()
+    socket.on('error', () => undefined)
+    // The session goes on there, so it is not closed here.
+    this.onClosed(this)
+    services.move(socket, session, this.authed)
   }
 
   private endSession(): void {

@@ -17,6 +17,7 @@ import {
   type Socket,
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
+import type { Session } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Connection, type ConnectionServices } from './connection.ts'
@@ -109,11 +110,28 @@ export class Listener {
       this.refuse(socket)
       return
     }
+    this.connect(socket, !this.options.auth.required)
+  }
+
+  /** A connection that another worker was serving goes on here; returns its new session. Null: it was refused. */
+  adopt(socket: Socket, authed: boolean): Session | null {
+    socket.allowHalfOpen = true
+    if (this.isOver) {
+      this.refuse(socket)
+      return null
+    }
+    return this.connect(socket, authed)
+  }
+
+  private connect(socket: Socket, authed: boolean): Session {
     const holder = this.options.workerIndex * HOLDERS_PER_WORKER + ++this.connectionCount
-    const session = { holder, workersUsed: 0 }
-    const connection = new Connection(socket, session, this.options, (closed) => this.left(closed))
+    const session: Session = { holder, workersUsed: 0, away: -1, awayCount: 0 }
+    const connection = new Connection(socket, session, authed, this.options, (closed) =>
+      this.left(closed),
+    )
     this.connections.add(connection)
     connection.start()
+    return session
   }
 
   private refuse(socket: Socket): void {

@@ -20,7 +20,7 @@ export const Asked = { other: 0, pull: 1, pullBatch: 2 } as const
 export type Asked = (typeof Asked)[keyof typeof Asked]
 
 export interface ReplyQueueOwner {
-  /** A reply came outside of the connection's own turn: something is there to be flushed. */
+  /** A reply was written or is held: there may be something to flush, and there is more to hold. */
   replied(): void
   giveBack(handed: Unwritten): void
 }
@@ -123,6 +123,7 @@ export class ReplyQueue {
     if (slot.place === 'own') {
       slot.handed = handed
       this.heldBytes += slot.own?.length ?? 0
+      this.owner.replied()
       return
     }
     this.output.lineEnded(handed)

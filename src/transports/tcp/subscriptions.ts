@@ -23,6 +23,10 @@ export class Subscriptions implements Subscriber {
     this.onLine = onLine
   }
 
+  get isEmpty(): boolean {
+    return this.queues.size === 0
+  }
+
   add(queue: string, events: number): Refusal | null {
     const refusal = checkQueueName(queue)
     if (refusal !== null) return refusal

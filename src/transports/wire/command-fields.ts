@@ -7,10 +7,11 @@ import { limits } from '../../engine/limits.ts'
 import { Op } from '../../engine/op.ts'
 import { EventKind, type EventName } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { Field } from './fields.ts'
-import { decode, type FrameFields } from './frame-fields.ts'
+import { Field, knownOf } from './fields.ts'
+import type { FrameFields } from './frame-fields.ts'
 import { readJob } from './job-rows.ts'
 import { skipBlanks, skipString } from './json-scanner.ts'
+import { decode } from './json-string.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -22,7 +23,7 @@ const PROGRESS_MAX = 255
 
 /** Fills `into` for `into.op`; what is wrong is in `fields.problem` afterwards. */
 export function readCommand(fields: FrameFields, into: Command): void {
-  if ((fields.seen & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
+  if (((knownOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
   switch (into.op) {
     case Op.PUSH:
       readJob(fields, into.jobs)
@@ -149,6 +150,7 @@ function readHeld(fields: FrameFields, into: Command): void {
 
 /** The lists are scanned; whether they are given and as long as `ids` is seen here. */
 function readLists(fields: FrameFields, into: Command): void {
+  into.hasId = false
   into.id = into.idCount > 0 ? (into.ids[0] as number) : 0
   into.hasTokens = fields.isGiven(Field.tokens)
   into.hasResults = into.op === Op.ACKB && fields.isGiven(Field.results)
@@ -188,7 +190,7 @@ function readEvents(fields: FrameFields): number {
   while (bytes[i] !== CLOSE_ARRAY) {
     if (bytes[i] !== QUOTE) return fields.wrongType(Field.events, expected)
     const end = skipString(bytes, i + 1)
-    const kind = eventBits(decode(bytes, i, end))
+    const kind = eventBits(decode(bytes, i + 1, end - 1))
     if (kind === 0) return fields.wrongType(Field.events, expected)
     mask |= kind
     i = skipBlanks(bytes, end, to)

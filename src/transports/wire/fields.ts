@@ -4,6 +4,7 @@
 // command: its value must be JSON, and nothing else is asked of it.
 
 import { Op, opNames } from '../../engine/op.ts'
+import { decode, holdsEscape } from './json-string.ts'
 import { NameTable } from './name-table.ts'
 
 /** Field numbers; below 31, so that a set of fields is the bits of one integer. */
@@ -68,19 +69,9 @@ function findEscapedField(bytes: Buffer, from: number, to: number): number {
   return decoded === null ? -1 : fieldTable.find(decoded, 0, decoded.length)
 }
 
-/** The text of a JSON string (quotes left out) that holds escapes, in UTF-8; null when it holds none. */
+/** The text of a key or name that holds escapes, in UTF-8; null when it holds none. */
 function decodeEscaped(bytes: Buffer, from: number, to: number): Buffer | null {
-  if (!holdsEscape(bytes, from, to)) return null
-  return Buffer.from(JSON.parse(bytes.toString('utf8', from - 1, to + 1)) as string)
-}
-
-export function holdsEscape(bytes: Buffer, from: number, to: number): boolean {
-  if (to - from > 64) {
-    const at = bytes.indexOf(0x5c, from)
-    return at >= 0 && at < to
-  }
-  for (let i = from; i < to; i++) if (bytes[i] === 0x5c) return true
-  return false
+  return holdsEscape(bytes, from, to) ? Buffer.from(decode(bytes, from, to)) : null
 }
 
 /** What one command has. The sets are bits `1 << field`; `cmd` and `reqId` are in none. */

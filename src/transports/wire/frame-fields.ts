@@ -10,7 +10,8 @@
 
 import { limits } from '../../engine/limits.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import { Field, type FieldName, fieldNames, holdsEscape } from './fields.ts'
+import { Field, type FieldName, fieldNames } from './fields.ts'
+import { decode } from './json-string.ts'
 import { queueNames } from './string-cache.ts'
 
 const QUOTE = 0x22
@@ -104,19 +105,17 @@ export class FrameFields {
       this.wrongType(field, 'a string')
       return ''
     }
-    return decode(this.bytes, this.from[field] as number, this.to[field] as number)
+    return decode(this.bytes, (this.from[field] as number) + 1, (this.to[field] as number) - 1)
   }
 
   optString(field: Field): string | null {
     return this.isGiven(field) ? this.string(field) : null
   }
 
-  /** A string that comes again and again. */
-  queueName(field: Field = Field.queue): string {
-    const from = (this.from[field] as number) + 1
-    const to = (this.to[field] as number) - 1
-    const isPlain = this.firstByte(field) === QUOTE && !holdsEscape(this.bytes, from, to)
-    return isPlain ? queueNames.get(this.bytes, from, to) : this.string(field)
+  queueName(): string {
+    if (this.firstByte(Field.queue) !== QUOTE) return this.string(Field.queue)
+    const from = this.from[Field.queue] as number
+    return queueNames.get(this.bytes, from + 1, (this.to[Field.queue] as number) - 1)
   }
 
   wrongType(field: Field, expected: string): 0 {
@@ -164,19 +163,6 @@ export function uintOf(bytes: Buffer, from: number, to: number): number {
     value = value * 10 + digit
   }
   return value <= Number.MAX_SAFE_INTEGER && to > from ? value : -1
-}
-
-/** The text of the JSON string in `bytes[from..to)`, quotes included. */
-export function decode(bytes: Buffer, from: number, to: number): string {
-  if (!holdsEscape(bytes, from + 1, to - 1)) return bytes.toString('utf8', from + 1, to - 1)
-  return JSON.parse(bytes.toString('utf8', from, to)) as string
-}
-
-/** Its length in UTF-8 bytes, decoded only when its raw length is over `enough` and holds escapes. */
-export function decodedBytes(bytes: Buffer, from: number, to: number, enough: number): number {
-  const raw = to - from - 2
-  if (raw <= enough || !holdsEscape(bytes, from + 1, to - 1)) return raw
-  return Buffer.byteLength(decode(bytes, from, to))
 }
 
 /** Whether the raw JSON of a `reqId` is a string or an integer, and not too long. */

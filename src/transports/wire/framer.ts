@@ -43,6 +43,11 @@ export class Framer {
     this.frameBytesMax = frameBytesMax
   }
 
+  /** No byte is left that has not been handed out. */
+  get isEmpty(): boolean {
+    return this.taken === this.chunk.length && this.partialLength === 0
+  }
+
   /** The next chunk. The one before must be used up: `next` has said false. */
   feed(chunk: Buffer): void {
     if (this.taken < this.chunk.length) throw new Error('the last chunk still holds frames')

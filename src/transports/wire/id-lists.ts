@@ -7,7 +7,7 @@
 import { limits } from '../../engine/limits.ts'
 import { Field } from './fields.ts'
 import type { FrameFields } from './frame-fields.ts'
-import { FAIL, failedDeep, skipBlanks, skipValue } from './json-scanner.ts'
+import { FAIL, skipBlanks, skipValue } from './json-scanner.ts'
 
 const SPACE = 0x20
 const COMMA = 0x2c
@@ -86,7 +86,7 @@ export function scanResults(
   for (let count = 0; ; ) {
     if (count === limits.batchMax) return failLength(fields, Field.results)
     const end = skipValue(bytes, i, to, limits.jsonDepthMax)
-    if (end < 0) return failValue(fields)
+    if (end < 0) return failList(fields, Field.results)
     const isNull = bytes[i] === LETTER_N
     into[2 * count] = isNull ? -1 : i
     into[2 * count + 1] = isNull ? -1 : end
@@ -117,9 +117,4 @@ function failLength(fields: FrameFields, field: Field): typeof FAIL {
     limits.batchMax,
   )
   return FAIL
-}
-
-function failValue(fields: FrameFields): typeof FAIL {
-  if (failedDeep()) fields.overLimit('nesting of a JSON value', limits.jsonDepthMax)
-  return failList(fields, Field.results)
 }

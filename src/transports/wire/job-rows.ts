@@ -17,13 +17,15 @@ import {
   NumColumn,
 } from '../../engine/job-table.ts'
 import { limits } from '../../engine/limits.ts'
-import { Field, findField, holdsEscape, jobFields, lowestField } from './fields.ts'
-import { decodedBytes, type FrameFields, uintOf } from './frame-fields.ts'
-import { FAIL, failedDeep, skipBlanks, skipColon, skipString, skipValue } from './json-scanner.ts'
+import { Field, findField, jobFields, lowestField } from './fields.ts'
+import { type FrameFields, uintOf } from './frame-fields.ts'
+import { FAIL, skipBlanks, skipColon, skipString, skipValue } from './json-scanner.ts'
+import { holdsEscape, isLongerThan } from './json-string.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
+const ZERO = 0x30
 const COLON = 0x3a
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
@@ -35,6 +37,34 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
 const DATA_BIT = 1 << Field.data
+
+/** Up to so many digits a number is within the 31 bits that are fast. */
+const SMALL_DIGITS = 9
+
+const NUMBERS =
+  (1 << Field.priority) |
+  (1 << Field.delay) |
+  (1 << Field.ttl) |
+  (1 << Field.timeout) |
+  (1 << Field.max_attempts) |
+  (1 << Field.backoff)
+
+/** By field, for those that are numbers: the flag, the column of `nums`, the most it may be (0: no number). */
+const flagOf = new Int32Array(32)
+const columnOf = new Int32Array(32)
+const maxOf = new Float64Array(32)
+defineNumber(Field.priority, JobFlag.priority, 0, 0x7fff_ffff)
+defineNumber(Field.delay, JobFlag.delay, NumColumn.delay, limits.delayMsMax)
+defineNumber(Field.ttl, JobFlag.ttl, NumColumn.ttl, limits.ttlMsMax)
+defineNumber(Field.timeout, JobFlag.timeout, NumColumn.timeout, limits.timeoutMsMax)
+defineNumber(Field.max_attempts, JobFlag.maxAttempts, NumColumn.maxAttempts, limits.attemptsMax)
+defineNumber(Field.backoff, JobFlag.backoff, NumColumn.backoff, limits.backoffMsMax)
+
+function defineNumber(field: Field, flag: number, column: number, max: number): void {
+  flagOf[field] = flag
+  columnOf[field] = column
+  maxOf[field] = max
+}
 
 /** PUSHB's `jobs`, whose value starts at `start`, into `table`. Returns where it ends, or FAIL with a problem. */
 export function scanJobs(fields: FrameFields, start: number, to: number, table: JobTable): number {
@@ -81,7 +111,7 @@ function scanJob(
   ) {
     const from = start + 8
     const end = skipValue(bytes, from, to, limits.jsonDepthMax)
-    if (end < 0) return failValue(fields, row)
+    if (end < 0) return failList(fields)
     const { ints } = table
     const base = row * INT_STRIDE
     ints[base + IntColumn.dataFrom] = from
@@ -123,6 +153,7 @@ function scanRest(
   if ((seen & DATA_BIT) === 0) {
     fields.jobIndex = row
     fields.missing('data')
+    fields.jobIndex = -1
     return FAIL
   }
   table.flagsSeen |= table.ints[row * INT_STRIDE + IntColumn.flags] as number
@@ -143,14 +174,24 @@ function scanKey(
   if (keyEnd < 0) return failList(fields)
   const from = skipColon(bytes, keyEnd, to)
   if (from < 0) return failList(fields)
-  const end = skipValue(bytes, from, to, limits.jsonDepthMax)
-  if (end < 0) return failValue(fields, row)
   const field = findField(bytes, start + 1, keyEnd - 1)
-  if (field === -1) return end
-  const bit = (1 << field) & jobFields
-  if (bit === 0) return end
+  const bit = field === -1 ? 0 : (1 << field) & jobFields
+  if (bit === 0 || field === -1) {
+    const end = skipValue(bytes, from, to, limits.jsonDepthMax)
+    return end < 0 ? failList(fields) : end
+  }
+  const isFirst = (seen & bit) === 0
+  if ((bit & NUMBERS) !== 0 && isFirst) {
+    const end = scanSmallNumber(bytes, field, from, table, row)
+    if (end >= 0) {
+      seen |= bit
+      return end
+    }
+  }
+  const end = skipValue(bytes, from, to, limits.jsonDepthMax)
+  if (end < 0) return failList(fields)
   fields.jobIndex = row
-  if ((seen & bit) !== 0) fields.duplicate(lowestField(bit))
+  if (!isFirst) fields.duplicate(lowestField(bit))
   seen |= bit
   readJobField(fields, field, from, end, table, row)
   fields.jobIndex = -1
@@ -168,6 +209,7 @@ export function readJob(fields: FrameFields, table: JobTable): void {
   table.flagsSeen = table.ints[IntColumn.flags] as number
 }
 
+/** A value that `skipValue` has passed. */
 function readJobField(
   fields: FrameFields,
   field: Field,
@@ -178,57 +220,55 @@ function readJobField(
 ): void {
   const { ints } = table
   const base = row * INT_STRIDE
+  let flags = 0
   if (field === Field.data) {
     ints[base + IntColumn.dataFrom] = from
     ints[base + IntColumn.dataTo] = to
-    return
-  }
-  let flags = 0
-  if (field === Field.priority) {
+  } else if (field === Field.priority) {
     ints[base + IntColumn.priority] = fields.int32(field, from, to)
     flags = JobFlag.priority
   } else if (fields.bytes[from] !== LETTER_N) {
-    flags = readOption(fields, field, from, to, table, row)
+    if (field === Field.unique_key) flags = readKey(fields, from, to, ints, base)
+    else if (field === Field.depends_on) flags = readDependencies(fields, from, to, ints, base)
+    else if (field === Field.tags) flags = readTags(fields, from, to, ints, base)
+    else {
+      const value = fields.uintIn(field, from, to, maxOf[field] as number)
+      table.nums[row * NUM_STRIDE + (columnOf[field] as number)] = value
+      flags = flagOf[field] as number
+    }
   }
   ints[base + IntColumn.flags] = (ints[base + IntColumn.flags] as number) | flags
 }
 
-/** An option that is not null; returns its flags. */
-function readOption(
-  fields: FrameFields,
+/**
+ * The value of a field that is a number, when it is written as most are: a few digits, then a comma or the end of
+ * the job. Returns where it ends; FAIL for everything else, which is not yet wrong.
+ */
+function scanSmallNumber(
+  bytes: Buffer,
   field: Field,
   from: number,
-  to: number,
   table: JobTable,
   row: number,
 ): number {
-  const { nums } = table
-  const base = row * NUM_STRIDE
-  switch (field) {
-    case Field.delay:
-      nums[base + NumColumn.delay] = fields.uintIn(field, from, to, limits.delayMsMax)
-      return JobFlag.delay
-    case Field.ttl:
-      nums[base + NumColumn.ttl] = fields.uintIn(field, from, to, limits.ttlMsMax)
-      return JobFlag.ttl
-    case Field.timeout:
-      nums[base + NumColumn.timeout] = fields.uintIn(field, from, to, limits.timeoutMsMax)
-      return JobFlag.timeout
-    case Field.max_attempts:
-      nums[base + NumColumn.maxAttempts] = fields.uintIn(field, from, to, limits.attemptsMax)
-      return JobFlag.maxAttempts
-    case Field.backoff:
-      nums[base + NumColumn.backoff] = fields.uintIn(field, from, to, limits.backoffMsMax)
-      return JobFlag.backoff
-    case Field.unique_key:
-      return readKey(fields, from, to, table.ints, row * INT_STRIDE)
-    case Field.depends_on:
-      return readDependencies(fields, from, to, table.ints, row * INT_STRIDE)
-    case Field.tags:
-      return readTags(fields, from, to, table.ints, row * INT_STRIDE)
-    default:
-      return 0
+  let i = from
+  let value = 0
+  let digit = (bytes[i] as number) - ZERO
+  while (digit >= 0 && digit <= 9) {
+    value = value * 10 + digit
+    digit = (bytes[++i] as number) - ZERO
   }
+  const count = i - from
+  if (count === 0 || count > SMALL_DIGITS || value > (maxOf[field] as number)) return FAIL
+  if (count > 1 && bytes[from] === ZERO) return FAIL
+  if (bytes[i] !== COMMA && bytes[i] !== CLOSE_OBJECT) return FAIL
+  const { ints } = table
+  const base = row * INT_STRIDE
+  if (field === Field.priority) ints[base + IntColumn.priority] = value
+  else table.nums[row * NUM_STRIDE + (columnOf[field] as number)] = value
+  ints[base + IntColumn.flags] =
+    (ints[base + IntColumn.flags] as number) | (flagOf[field] as number)
+  return i
 }
 
 function readKey(
@@ -241,7 +281,8 @@ function readKey(
   const { bytes } = fields
   if (bytes[from] !== QUOTE) return fields.wrongType(Field.unique_key, 'a string')
   const max = limits.uniqueKeyBytesMax
-  if (decodedBytes(bytes, from, to, max) > max) return fields.overLimit('bytes of unique_key', max)
+  if (isLongerThan(max, bytes, from + 1, to - 1))
+    return fields.overLimit('bytes of unique_key', max)
   ints[base + IntColumn.keyFrom] = from + 1
   ints[base + IntColumn.keyTo] = to - 1
   const isEscaped = holdsEscape(bytes, from + 1, to - 1)
@@ -289,7 +330,7 @@ function readTags(
     if (bytes[i] !== QUOTE) return fields.wrongType(Field.tags, expected)
     const end = skipString(bytes, i + 1)
     const max = limits.tagBytesMax
-    if (decodedBytes(bytes, i, end, max) > max) return fields.overLimit('bytes of a tag', max)
+    if (isLongerThan(max, bytes, i + 1, end - 1)) return fields.overLimit('bytes of a tag', max)
     if (++count > limits.tagsMax) return fields.overLimit('elements of tags', limits.tagsMax)
     i = nextElement(bytes, end, to)
   }
@@ -319,15 +360,4 @@ function failList(fields: FrameFields): typeof FAIL {
 function failBatch(fields: FrameFields): typeof FAIL {
   fields.overLimit('jobs in a batch', limits.batchMax)
   return FAIL
-}
-
-/** A value that `skipValue` refused: too deep, or not JSON, which the caller finds out for itself. */
-function failValue(fields: FrameFields, row: number): typeof FAIL {
-  if (failedDeep()) {
-    fields.jobIndex = row
-    fields.overLimit('nesting of a JSON value', limits.jsonDepthMax)
-    fields.jobIndex = -1
-    return FAIL
-  }
-  return failList(fields)
 }

@@ -18,7 +18,7 @@ import { Op } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { readCommand } from './command-fields.ts'
 import { Field, findField, findOp, knownOf, lowestField, requiredOf } from './fields.ts'
-import { decode, FrameFields, isReqId } from './frame-fields.ts'
+import { FrameFields, isReqId } from './frame-fields.ts'
 import { listCount, scanResults, scanUints } from './id-lists.ts'
 import { scanJobs } from './job-rows.ts'
 import {
@@ -35,10 +35,12 @@ import {
   skipValue,
   withSentinel,
 } from './json-scanner.ts'
+import { decode } from './json-string.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
+const COLON = 0x3a
 const LETTER_N = 0x6e
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
@@ -79,8 +81,9 @@ function scanObject(from: number, to: number, into: Command): number {
       const keyEnd = skipString(bytes, i + 1)
       if (keyEnd < 0) return FAIL
       const field = findField(bytes, i + 1, keyEnd - 1)
-      i = skipColon(bytes, keyEnd, to)
+      i = bytes[keyEnd] === COLON ? keyEnd + 1 : skipColon(bytes, keyEnd, to)
       if (i < 0) return FAIL
+      if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
       i = scanField(field, i, to, into)
       if (i < 0) return FAIL
       if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
@@ -96,17 +99,23 @@ function scanObject(from: number, to: number, into: Command): number {
 
 /** One value, which is that of `field` (or of a key that no command has). Returns its end, or FAIL. */
 function scanField(field: Field | -1, start: number, to: number, into: Command): number {
-  const { bytes } = fields
-  if (field === -1) return skipValue(bytes, start, to, limits.jsonDepthMax)
-  const isList = ((1 << field) & LISTS & (knownOf[into.op] as number)) !== 0
-  let end = isList ? scanList(field, start, to, into) : FAIL
-  // The list is broken as JSON or only as what it should be: the general scan tells.
-  if (end < 0) end = skipValue(bytes, start, to, depthOf(field, into.op))
+  if (field === -1) return skipValue(fields.bytes, start, to, limits.jsonDepthMax)
+  const end =
+    ((1 << field) & LISTS) !== 0
+      ? scanListField(field, start, to, into)
+      : skipValue(fields.bytes, start, to, limits.jsonDepthMax)
   if (end < 0) return FAIL
   if (field === Field.cmd) readOp(start, end, into)
   else if (field === Field.reqId) readReqId(start, end, into)
   fields.put(field, start, end)
   return end
+}
+
+function scanListField(field: Field, start: number, to: number, into: Command): number {
+  const isKnown = ((1 << field) & (knownOf[into.op] as number)) !== 0
+  const end = isKnown ? scanList(field, start, to, into) : FAIL
+  // The list is broken as JSON or only as what it should be: the general scan tells.
+  return end < 0 ? skipValue(fields.bytes, start, to, depthOf(field, into.op)) : end
 }
 
 /** Lists that wrap values of the client are not counted in the nesting of these. */
@@ -178,7 +187,7 @@ function refuseCmd(): Refusal | null {
   if ((fields.seen & (1 << Field.cmd)) === 0) fields.missing('cmd')
   else if (bytes[from] !== QUOTE) fields.wrongType(Field.cmd, 'a string')
   else {
-    const name = decode(bytes, from, to).slice(0, SHOWN_MAX)
+    const name = decode(bytes, from + 1, to - 1).slice(0, SHOWN_MAX)
     fields.fail(refusals.invalid(`unknown command ${JSON.stringify(name)}`))
   }
   return fields.problem

@@ -1,6 +1,9 @@
 // Strings for bytes that come again and again, as queue names do: equal bytes give the string made the last time.
 //
-// One slot per hash; a newcomer takes the slot. So it never grows, and at worst it decodes as if it were not there.
+// 1. One slot per hash; a newcomer takes the slot. So it never grows, and at worst it decodes as if it were not there.
+// 2. Bytes with an escape are decoded as JSON and not kept, so a hit needs no look at escapes.
+
+import { decode, holdsEscape } from './json-string.ts'
 
 const SLOTS = 256
 const TEXT_BYTES_MAX = 64
@@ -10,11 +13,11 @@ export class StringCache {
   private readonly lengths = new Uint8Array(SLOTS)
   private readonly letters = new Uint8Array(SLOTS * TEXT_BYTES_MAX)
 
-  /** The string of the UTF-8 in `bytes[from..to)`. */
+  /** The text of the JSON string in `bytes[from..to)`, quotes left out (but there, around it). */
   get(bytes: Buffer, from: number, to: number): string {
     const length = to - from
     if (length === 0) return ''
-    if (length > TEXT_BYTES_MAX) return bytes.toString('utf8', from, to)
+    if (length > TEXT_BYTES_MAX) return decode(bytes, from, to)
     const first = bytes[from] as number
     const middle = bytes[from + (length >> 1)] as number
     const last = bytes[to - 1] as number
@@ -30,6 +33,7 @@ export class StringCache {
   }
 
   private keep(slot: number, bytes: Buffer, from: number, to: number): string {
+    if (holdsEscape(bytes, from, to)) return decode(bytes, from, to)
     const text = bytes.toString('utf8', from, to)
     this.texts[slot] = text
     this.lengths[slot] = to - from

@@ -131,6 +131,17 @@ describe('pushes of one tick', () => {
     expect(commands()).toEqual(['PUSHB', 'PAUSE', 'PUSH', 'ACK', 'PUSH'])
   })
 
+  it('are not overtaken by acks, nor overtake them', async () => {
+    await Promise.all([
+      client.push('q', 1),
+      client.ack(1),
+      client.push('q', 2),
+      client.ack(2),
+      client.ack(3),
+    ])
+    expect(commands()).toEqual(['PUSH', 'ACK', 'PUSH', 'ACK', 'ACK'])
+  })
+
   it('travel alone when autoBatch is off', async () => {
     const single = new FlashQ({ ...server.options, autoBatch: false })
     await Promise.all([single.push('q', 1), single.push('q', 2), single.ack(3), single.ack(35)])

@@ -134,6 +134,35 @@ describe('a lost connection', () => {
     expect(second).toMatchObject({ token: 'late', from: { index: 1 } })
   })
 
+  it('ends what waits when the token is not accepted any more', async () => {
+    await client.auth('old')
+    server.script = (frame) =>
+      frame.cmd === 'AUTH' && frame.from.index === 1 ? refusal('auth_invalid') : undefined
+    const lost = event('disconnect')
+    ;(await server.connected()).drop()
+    await lost
+    await expect(client.push('q', 1)).rejects.toMatchObject({ code: 'auth_invalid' })
+    expect((await client.push('q', 2)).id).toBe(1)
+  })
+
+  it('is waited for ever longer only while no reply comes', async () => {
+    const attempts: number[] = []
+    client.on('reconnecting', (attempt) => attempts.push(attempt))
+    await client.stats()
+    for (const index of [0, 1]) {
+      const again = event('connect')
+      server.connections[index]?.drop()
+      await again
+      await client.stats()
+    }
+    for (const _ of ['silent', 'silent']) {
+      const again = event('connect')
+      server.connections.at(-1)?.drop()
+      await again
+    }
+    expect(attempts).toEqual([1, 1, 1, 2])
+  })
+
   it('is reported by events, and by no unhandled error', async () => {
     await client.connect()
     const seen: string[] = []
@@ -182,6 +211,16 @@ describe('a request without an answer', () => {
     frame.from.reply(frame)
     expect(await state).toBe('waiting')
     expect(server.connections).toHaveLength(1)
+  })
+
+  it('times out without a doubt when it only reads', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    server.script = () => null
+    const state = client.getState(1)
+    state.catch(() => {})
+    await server.received('GETSTATE')
+    vi.advanceTimersByTime(5000)
+    await expect(state).rejects.toMatchObject({ code: 'timeout', maybeExecuted: false })
   })
 
   it('times out as not executed when it was never sent', async () => {
@@ -279,6 +318,17 @@ describe('close', () => {
     pushed.catch(() => {})
     await waiting.close()
     await expect(pushed).rejects.toMatchObject({ code: 'closed', maybeExecuted: false })
+  })
+
+  it('takes a postponement for an answer', async () => {
+    server.script = () => null
+    const paused = client.pause('q')
+    paused.catch(() => {})
+    const [frame] = (await server.received('PAUSE')) as [Frame]
+    const closed = client.close({ timeoutMs: 60_000 })
+    frame.from.refuse(frame, 'unavailable')
+    await closed
+    await expect(paused).rejects.toMatchObject({ code: 'unavailable', maybeExecuted: false })
   })
 
   it('rejects what is not answered in its time', async () => {

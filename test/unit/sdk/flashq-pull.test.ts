@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FlashQ } from '../../../sdk/typescript/src/index.ts'
-import { FakeServer, type Frame, job } from './fake-server.ts'
+import { FakeServer, type Frame, job, refusal } from './fake-server.ts'
 
 let server: FakeServer
 let client: FlashQ
@@ -48,6 +48,7 @@ describe('an aborted pull', () => {
     const pulled = client.pull('q', { signal: controller.signal, lease: 500 })
     const [frame] = (await server.received('PULL')) as [Frame]
     expect(frame['wait']).toBeGreaterThan(0)
+    expect(frame['token']).toBe(true)
     controller.abort(new Error('enough'))
     await expect(pulled).rejects.toThrow('enough')
     frame.from.reply(frame, { job: job(5, { token: 77 }) })
@@ -71,6 +72,11 @@ describe('an aborted pull', () => {
     const pulled = client.pull('q', { signal: controller.signal })
     controller.abort(new Error('at once'))
     await expect(pulled).rejects.toThrow('at once')
+    await client.connect()
+    const second = new AbortController()
+    const connected = client.pull('q', { signal: second.signal })
+    second.abort(new Error('in the same tick'))
+    await expect(connected).rejects.toThrow('in the same tick')
     await expect(client.pull('q', { signal: controller.signal })).rejects.toThrow('at once')
     await client.stats()
     expect(server.of('PULL')).toHaveLength(0)
@@ -89,6 +95,20 @@ describe('an aborted pull', () => {
     frame.from.drop()
     const [, again] = (await server.received('RELEASE', 2)) as [Frame, Frame]
     expect(again).toMatchObject({ ids: [5], tokens: [77], from: { index: 1 } })
+  })
+
+  it('does not insist on a release that is refused', async () => {
+    server.script = (frame) => (frame.cmd === 'RELEASE' ? refusal('invalid') : undefined)
+    const controller = new AbortController()
+    const pulled = client.pull('q', { signal: controller.signal })
+    const [frame] = (await server.received('PULL')) as [Frame]
+    controller.abort()
+    await expect(pulled).rejects.toThrow()
+    frame.from.reply(frame, { job: job(5, { token: 77 }) })
+    await server.received('RELEASE')
+    await client.stats()
+    await client.stats()
+    expect(server.of('RELEASE')).toHaveLength(1)
   })
 
   it('asks on while nothing comes and nobody aborts', async () => {

@@ -69,12 +69,24 @@ describe('replies', () => {
     expect(faults).toHaveLength(1)
   })
 
-  it('tell the text of a complaint that belongs to no request', async () => {
+  it('tell which frame was too large, as its complaint carries no reqId', async () => {
     server.script = () => null
-    const pending = client.pause('q')
-    await server.received('PAUSE')
-    server.connections[0]?.line(refusal('frame_too_large', 'Frame too large (max 5 bytes)'))
-    await expect(pending).rejects.toThrow('Frame too large (max 5 bytes)')
+    const small = client.pause('q')
+    const large = client.push('q', 'x'.repeat(100))
+    const text = 'Frame too large (max 99 bytes)'
+    for (const call of [small, large]) call.catch(() => {})
+    await server.received('PUSH')
+    server.connections[0]?.line(refusal('frame_too_large', text))
+    await expect(large).rejects.toMatchObject({
+      code: 'frame_too_large',
+      message: text,
+      maybeExecuted: false,
+    })
+    await expect(small).rejects.toMatchObject({
+      code: 'connection_lost',
+      message: `Connection lost: ${text}`,
+      maybeExecuted: true,
+    })
   })
 
   it('reject with the text and code of the server', async () => {

@@ -35,6 +35,14 @@ describe('LineReader', () => {
     expect(linesOf(reader, Buffer.from('\n\n'))).toEqual(['e', ''])
   })
 
+  it('counts its limit per line', () => {
+    const reader = new LineReader(4)
+    for (let time = 0; time < 3; time += 1) {
+      expect(linesOf(reader, Buffer.from('abc'))).toEqual([])
+      expect(linesOf(reader, Buffer.from('\n'))).toEqual(['abc'])
+    }
+  })
+
   it('refuses a line over its limit before it ends', () => {
     const reader = new LineReader(4)
     expect(linesOf(reader, Buffer.from('abcd'))).toEqual([])

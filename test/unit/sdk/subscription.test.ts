@@ -60,6 +60,15 @@ describe('subscribe', () => {
     if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
   })
 
+  it('rejects when the client closes before it is confirmed', async () => {
+    server.script = () => null
+    const subscribed = client.subscribe('q', ['*'], () => {})
+    subscribed.catch(() => {})
+    await server.received('SUBSCRIBE')
+    await client.close()
+    await expect(subscribed).rejects.toMatchObject({ code: 'closed' })
+  })
+
   it.each(['the returned function', 'close'])('ends with %s', async (way) => {
     const unsubscribe = await client.subscribe('q', ['*'], () => {})
     const { socket } = await server.connected()

@@ -284,6 +284,50 @@ describe('a lease', () => {
     expect(await lost).toMatchObject([{ id: 1 }])
   })
 
+  it('that is lost shows in a signal that is first asked for afterwards', async () => {
+    supply.set('q', [job(1, { token: 11 })])
+    server.script = (frame) =>
+      frame.cmd === 'HEARTBEAT'
+        ? { ids: [0], errors: [{ index: 0, error: 'stale', code: 'stale_token' }] }
+        : usual(frame)
+    const { open, passed } = gate()
+    let aborted: boolean | undefined
+    makeWorker(
+      async (_, context) => {
+        await passed
+        aborted = context.signal.aborted
+      },
+      { heartbeatInterval: 1 },
+    )
+    const lost = emitted('lost')
+    await worker.start()
+    await lost
+    open()
+    await server.received('PULLB', 2)
+    expect(aborted).toBe(true)
+  })
+
+  it('that came to this worker again makes the run before it lost', async () => {
+    const reasons: unknown[] = []
+    makeWorker(
+      async (one, { signal }) => {
+        if (one.token === 11) reasons.push(await whenAborted(signal))
+      },
+      { concurrency: 2 },
+    )
+    const lost = emitted('lost')
+    const completed = emitted('completed')
+    await worker.start()
+    const [first] = (await server.received('PULLB')) as [Frame]
+    first.from.reply(first, { jobs: [job(1, { token: 11 })] })
+    const [, second] = (await server.received('PULLB', 2)) as [Frame, Frame]
+    second.from.reply(second, { jobs: [job(1, { token: 12 })] })
+    expect(await lost).toMatchObject([{ token: 11 }])
+    expect(await completed).toMatchObject([{ token: 12 }, undefined, 1])
+    expect(reasons).toMatchObject([{ message: 'The lease of job 1 is lost' }])
+    expect(server.of('ACK')).toMatchObject([{ token: 12 }])
+  })
+
   it('that is over when the ack comes makes the job lost, not failed', async () => {
     supply.set('q', [job(1, { token: 11 })])
     server.script = (frame) => (frame.cmd === 'ACK' ? refusal('stale_token') : usual(frame))
@@ -329,7 +373,7 @@ describe('a failed ack', () => {
     const error = emitted('error')
     await worker.start()
     expect(await error).toMatchObject([{ code: 'outcome_unknown', maybeExecuted: true }])
-    await server.received('PULLB', 2)
+    await worker.stop()
     expect(server.of('ACK')).toHaveLength(1)
     expect(server.of('FAIL')).toHaveLength(0)
   })

@@ -1,5 +1,5 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -245,6 +245,16 @@ describe('the listener', () => {
     await gate.until(() => gate.waiting.length === 1)
     await listener.drain(1)
     await peer.ended
+  })
+
+  it('survives an error of accepting', async () => {
+    const { client, listener, logged } = await listening()
+    const [server] = (listener as unknown as { servers: Server[] }).servers
+    server?.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))
+    const peer = await client()
+    peer.send({ cmd: 'STATS' })
+    expect(await peer.line()).toBe(STATS)
+    expect(logged).toContain('accept failed')
   })
 
   it('stops twice as well as once', async () => {

@@ -239,6 +239,18 @@ describe('a job on the wire', () => {
     )
   })
 
+  it('carries data of any length unchanged', () => {
+    const source = new FakeJobSource()
+    const chosen = Array.from({ length: 420 }, (_, i) => ({
+      data: JSON.stringify(`${'0123456789é'.repeat(40).slice(0, i)}`),
+    }))
+    const seqs = chosen.map((spec) => source.add(spec))
+    const jobs = seqs.map((seq, i) => source.expected(seq, chosen[i]))
+    expect(lineOf((reply) => reply.pulledBatch(source, source.list(...seqs), null))).toBe(
+      `{"ok":true,"jobs":[${jobs.join(',')}]}\n`,
+    )
+  })
+
   it('of another queue carries that queue', () => {
     const source = new FakeJobSource()
     const chosen = ['a', 'b', 'a', 'a'].map((queue) => ({ queue }))
