@@ -16,19 +16,27 @@ export async function openSide(
 ): Promise<LineConnection[]> {
   if (side === undefined) return openLines(at, count)
   const chosen: LineConnection[] = []
-  let owner: number | undefined
+  let owners: Map<string, number> | undefined
   for (let attempt = 0; attempt < attemptsMax && chosen.length < count; attempt++) {
     const connection = await openLine(at)
-    owner ??= await ownerOf(connection, queue)
-    const isOwner = (await workerOf(connection)) === owner
-    if (isOwner === (side === 'right')) chosen.push(connection)
-    else connection.close()
+    owners ??= await ownersOf(connection)
+    const worker = await workerOf(connection)
+    if ((worker === owners.get(queue)) === (side === 'right')) {
+      if (side === 'pinned') await touch(connection, queueOf(owners, worker))
+      chosen.push(connection)
+    } else connection.close()
   }
-  if (chosen.length < count)
-    throw new Error(
-      `only ${chosen.length} of ${count} connections landed on the ${side} side of ${queue}`,
-    )
-  return chosen
+  if (chosen.length === count) return chosen
+  for (const connection of chosen) connection.close()
+  throw new Error(`only ${chosen.length} of ${count} connections landed ${side} for ${queue}`)
+}
+
+/** Makes a queue known to LISTQUEUES, or a connection a user of it; leaves no job behind. */
+export async function touch(connection: LineConnection, queue: string): Promise<void> {
+  await ask(connection, `{"cmd":"PUSH","queue":"${queue}","data":null}`)
+  const reply = await ask(connection, `{"cmd":"PULL","queue":"${queue}"}`)
+  const { job } = JSON.parse(reply) as { job: { id: number } }
+  await ask(connection, `{"cmd":"ACK","id":${job.id}}`)
 }
 
 interface WorkerReply {
@@ -45,9 +53,18 @@ async function workerOf(connection: LineConnection): Promise<number> {
   return worker
 }
 
-async function ownerOf(connection: LineConnection, queue: string): Promise<number> {
+/** Queue to worker. */
+export async function ownersOf(connection: LineConnection): Promise<Map<string, number>> {
   const reply = JSON.parse(await ask(connection, '{"cmd":"LISTQUEUES"}')) as WorkerReply
-  const worker = reply.queues?.find((row) => row.name === queue)?.worker
-  if (worker === undefined) throw new Error(`LISTQUEUES does not tell which worker owns ${queue}`)
-  return worker
+  const owners = new Map<string, number>()
+  for (const { name, worker } of reply.queues ?? []) {
+    if (worker === undefined) throw new Error('LISTQUEUES does not tell which worker owns a queue')
+    owners.set(name, worker)
+  }
+  return owners
+}
+
+function queueOf(owners: ReadonlyMap<string, number>, worker: number): string {
+  for (const [queue, owner] of owners) if (owner === worker) return queue
+  throw new Error(`worker ${worker} owns no queue yet`)
 }

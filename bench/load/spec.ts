@@ -10,8 +10,11 @@ export interface Address {
 
 export type WireName = 'flashq' | 'beanstalkd'
 
-/** On a server with several workers: connections served by the owner of the queue, or by another worker. */
-export type Side = 'right' | 'wrong'
+/**
+ * On a server with several workers: connections served by the owner of the queue; by another worker (the server may move
+ * them to the owner, `docs/adr/0004-connections-move.md`); or by another worker for good, since they also use a queue of it.
+ */
+export type Side = 'right' | 'wrong' | 'pinned'
 
 export interface PushSpec {
   kind: 'push'

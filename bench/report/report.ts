@@ -6,11 +6,19 @@ import type { Machine } from './machine.ts'
 import type { Row, Skipped } from './row.ts'
 import { markdown } from './table.ts'
 
+/** What one side gave in each round, and its CPU over all of them. */
+interface Slices {
+  what: string
+  side: string
+  perSecond: number[]
+  cpuSecondsPerMillion?: number
+}
+
 export class Report {
   readonly rows: Row[] = []
   readonly skipped: Skipped[] = []
   /** Every slice behind the medians, by row. */
-  readonly slices: { what: string; side: string; perSecond: number[] }[] = []
+  readonly slices: Slices[] = []
 
   add(row: Row): void {
     this.rows.push(row)
@@ -20,8 +28,9 @@ export class Report {
     this.skipped.push({ scenario, what, reason })
   }
 
-  addSlices(what: string, side: string, perSecond: number[]): void {
-    this.slices.push({ what, side, perSecond })
+  addSlices(what: string, side: string, perSecond: number[], cpuSecondsPerMillion?: number): void {
+    const cpu = cpuSecondsPerMillion === undefined ? {} : { cpuSecondsPerMillion }
+    this.slices.push({ what, side, perSecond, ...cpu })
   }
 
   text(machine: Machine): string {

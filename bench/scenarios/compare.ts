@@ -106,7 +106,8 @@ export function addComparison(
   if (one.cpuSecondsPerMillion !== undefined) row.cpuSecondsPerMillion = one.cpuSecondsPerMillion
   if (one.rssMiB !== undefined) row.rssMiB = one.rssMiB
   bench.report.add(row)
-  for (const side of sides ?? []) bench.report.addSlices(what, side.name, side.all)
+  for (const side of sides ?? [])
+    bench.report.addSlices(what, side.name, side.all, side.cpuSecondsPerMillion)
   bench.log(
     `  ${what}: ${Math.round(one.perSecond)}/s${other === undefined ? '' : ` against ${Math.round(other.perSecond)}/s ${other.name}, ratio ${row.ratio?.toFixed(2)}`}`,
   )

@@ -22,6 +22,8 @@ import { ShardTable } from './shard-table.ts'
 
 /** Deaths of one worker in a row before the first start has succeeded: then there is no point in going on. */
 const DEATHS_AT_START_MAX = 3
+/** A terminal, npm and a supervisor may each pass on one and the same Ctrl-C. */
+const SAME_SIGNAL_MS = 1000
 /** Between two requests to one worker to give back empty shards. */
 const EVEN_OUT_MS = 10_000
 
@@ -66,6 +68,7 @@ export class Primary {
   /** Where they really listen; 0 = nobody does yet. */
   private boundPort = 0
   private evenedOutAtMs = 0
+  private drainingSinceMs = 0
   private allClean = true
 
   constructor(options: PrimaryOptions) {
@@ -87,11 +90,13 @@ export class Primary {
   /** SIGTERM or SIGINT: the first one drains, the second one ends. */
   stop(signal: string): void {
     if (this.state === 'draining' || this.state === 'over') {
+      if (this.options.nowMs() - this.drainingSinceMs < SAME_SIGNAL_MS) return
       this.log.warn({ signal }, 'second signal: exits at once')
       return this.end(1)
     }
     this.log.info({ signal }, 'draining')
     this.state = 'draining'
+    this.drainingSinceMs = this.options.nowMs()
     for (const child of this.children) {
       child.cancelRestart()
       if (child.opened) child.send({ kind: 'drain' })

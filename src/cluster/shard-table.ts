@@ -6,7 +6,7 @@
 //
 // 1. Sequences are granted in blocks before they are used. A new owner starts at the high-water mark of
 //    all grants, so no id is ever used twice, whatever its predecessor did with its grant.
-// 2. A fresh node starts its sequences from the calendar, 8,192 a second: without anything on disk, ids of
+// 2. A fresh node starts its sequences from the calendar, 65,536 a second: without anything on disk, ids of
 //    a restarted node still lie above those of the node before, unless a shard took more than that on average.
 // 3. `version` rises with every change; workers are told whole tables, and the newest one wins.
 
@@ -15,7 +15,7 @@ import { limits } from '../engine/limits.ts'
 import { fillGaps, NOBODY, surpluses } from './assignment.ts'
 
 const BLOCK: Seq = 2 ** 22
-const SEQUENCES_PER_SECOND = 8192
+const SEQUENCES_PER_SECOND = 65_536
 const FIRST_DAY_MS = Date.UTC(2026, 0, 1)
 
 /** What a shard's owner must know to run it. */

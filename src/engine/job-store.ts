@@ -70,19 +70,19 @@ export interface RareFields {
 export class JobPage {
   firstSeq: Seq = 0
   live = 0
-  readonly state = new Uint8Array(PAGE_ROWS)
-  readonly flags = new Uint8Array(PAGE_ROWS)
+  readonly createdAt: Float64Array
+  readonly runAt: Float64Array
+  readonly priority: Int32Array
   /** Index into the shard's queues. */
-  readonly queue = new Uint32Array(PAGE_ROWS)
-  readonly priority = new Int32Array(PAGE_ROWS)
-  readonly createdAt = new Float64Array(PAGE_ROWS)
-  readonly runAt = new Float64Array(PAGE_ROWS)
-  readonly attempts = new Uint32Array(PAGE_ROWS)
-  readonly maxAttempts = new Uint32Array(PAGE_ROWS)
+  readonly queue: Uint32Array
+  readonly attempts: Uint32Array
+  readonly maxAttempts: Uint32Array
   /** Where `data` lies: slab, offset, length in bytes. */
-  readonly slab = new Uint32Array(PAGE_ROWS)
-  readonly from = new Uint32Array(PAGE_ROWS)
-  readonly length = new Uint32Array(PAGE_ROWS)
+  readonly slab: Uint32Array
+  readonly from: Uint32Array
+  readonly length: Uint32Array
+  readonly state: Uint8Array
+  readonly flags: Uint8Array
 
   /** Since the last pull; 0 before and after. */
   startedAt: Float64Array | null = null
@@ -93,6 +93,25 @@ export class JobPage {
   progress: Uint8Array | null = null
   leases: Leases | null = null
   results: Results | null = null
+
+  /** One piece of memory, widest cells first: a page is one allocation to the collector. */
+  constructor() {
+    const memory = new ArrayBuffer(PAGE_BYTES)
+    const eight = (column: number): Float64Array =>
+      new Float64Array(memory, column * 8 * PAGE_ROWS, PAGE_ROWS)
+    const four = (column: number): number => (16 + column * 4) * PAGE_ROWS
+    this.createdAt = eight(0)
+    this.runAt = eight(1)
+    this.priority = new Int32Array(memory, four(0), PAGE_ROWS)
+    this.queue = new Uint32Array(memory, four(1), PAGE_ROWS)
+    this.attempts = new Uint32Array(memory, four(2), PAGE_ROWS)
+    this.maxAttempts = new Uint32Array(memory, four(3), PAGE_ROWS)
+    this.slab = new Uint32Array(memory, four(4), PAGE_ROWS)
+    this.from = new Uint32Array(memory, four(5), PAGE_ROWS)
+    this.length = new Uint32Array(memory, four(6), PAGE_ROWS)
+    this.state = new Uint8Array(memory, four(7), PAGE_ROWS)
+    this.flags = new Uint8Array(memory, four(7) + PAGE_ROWS, PAGE_ROWS)
+  }
 }
 
 /** Columns of a page in which some job has a backoff, ttl or timeout. */

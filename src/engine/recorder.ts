@@ -6,11 +6,16 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
-import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled, type Pulled } from './evolve/pulled.ts'
+import {
+  evolveHolderRenamed,
+  evolveLeaseExtended,
+  evolvePulled,
+  type Pulled,
+} from './evolve/pulled.ts'
 import { evolvePushed, type Pushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
 import type { JobId, Seq } from './job-id.ts'
-import { INT_STRIDE, NUM_STRIDE } from './job-table.ts'
+import { INT_STRIDE, IntColumn, JobFlag, NUM_STRIDE, NumColumn } from './job-table.ts'
 import type { CronTick, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { RecordWriter } from './record-bytes.ts'
@@ -241,6 +246,7 @@ export class Recorder {
       if (nums.length === 0) continue
       nums.set(table.nums.subarray(from * NUM_STRIDE, (from + 1) * NUM_STRIDE), i * NUM_STRIDE)
     }
+    clearUnset(ints, nums, count)
     const region = regionOf(ints, count, pushed.bytes.length)
     const w = this.writer.begin(RecordKind.pushed).u32(pushed.queue.no).f64(pushed.firstSeq)
     w.u32(count).f64(pushed.nowMs).u32(table.flagsSeen).u32(region.from)
@@ -250,25 +256,52 @@ export class Recorder {
   }
 }
 
+/** Cells whose flag is not set hold what some earlier frame left there: a record says nothing of that. */
+function clearUnset(ints: Int32Array, nums: Float64Array, count: number): void {
+  for (let row = 0; row < count; row++) {
+    const at = row * INT_STRIDE
+    const flags = ints[at + IntColumn.flags] as number
+    if ((flags & JobFlag.priority) === 0) ints[at + IntColumn.priority] = 0
+    for (const [column, bit] of optionalExtents) {
+      if ((flags & bit) === 0) ints.fill(0, at + column, at + column + 2)
+    }
+    if (nums.length === 0) continue
+    for (const [column, bit] of optionalNumbers) {
+      if ((flags & bit) === 0) nums[row * NUM_STRIDE + column] = 0
+    }
+  }
+}
+
 /** The bytes that the rows' extents lie in, one to each side included (the quotes of a key). */
 function regionOf(ints: Int32Array, count: number, bytesEnd: number): { from: number; to: number } {
   let from = Number.MAX_SAFE_INTEGER
   let to = 0
   for (let at = 0; at < count * INT_STRIDE; at += INT_STRIDE) {
-    const flags = ints[at + 2] as number
-    for (const [first, bit] of extentColumns) {
-      if (bit !== 0 && (flags & bit) === 0) continue
-      from = Math.min(from, (ints[at + first] as number) - 1)
-      to = Math.max(to, (ints[at + first + 1] as number) + 1)
+    from = Math.min(from, (ints[at + IntColumn.dataFrom] as number) - 1)
+    to = Math.max(to, (ints[at + IntColumn.dataTo] as number) + 1)
+    const flags = ints[at + IntColumn.flags] as number
+    for (const [column, bit] of optionalExtents) {
+      if ((flags & bit) === 0) continue
+      from = Math.min(from, (ints[at + column] as number) - 1)
+      to = Math.max(to, (ints[at + column + 1] as number) + 1)
     }
   }
   return { from: Math.max(0, from), to: Math.min(to, bytesEnd) }
 }
 
-/** Column of an extent's start, and the flag that makes it valid (0 = always). */
-const extentColumns: readonly (readonly [number, number])[] = [
-  [0, 0],
-  [4, 64],
-  [6, 128],
-  [8, 256],
+/** Column of an extent's start, or of a number, and the flag that makes it valid. */
+type OptionalCells = readonly (readonly [column: number, flag: number])[]
+
+const optionalExtents: OptionalCells = [
+  [IntColumn.keyFrom, JobFlag.uniqueKey],
+  [IntColumn.dependsFrom, JobFlag.dependsOn],
+  [IntColumn.tagsFrom, JobFlag.tags],
+]
+
+const optionalNumbers: OptionalCells = [
+  [NumColumn.delay, JobFlag.delay],
+  [NumColumn.ttl, JobFlag.ttl],
+  [NumColumn.timeout, JobFlag.timeout],
+  [NumColumn.maxAttempts, JobFlag.maxAttempts],
+  [NumColumn.backoff, JobFlag.backoff],
 ]

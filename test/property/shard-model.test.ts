@@ -52,6 +52,12 @@ class Pair {
       case 'lost':
         this.lose(frame['pick'] as number)
         break
+      case 'rename':
+        for (const shard of engine.shards) {
+          shard.renameHolder(frame['from'] as number, frame['to'] as number)
+        }
+        model.rename(frame['from'] as number, frame['to'] as number)
+        break
       case 'memory':
         engine.memory.full = frame['full'] as boolean
         model.memoryFull = engine.memory.full
@@ -76,6 +82,7 @@ class Pair {
   endTurn(): void {
     this.engine.settle()
     this.model.settle()
+    this.compareWaiting()
   }
 
   /** Every job, as GETJOB shows it. */
@@ -303,6 +310,11 @@ it('the shards do what the model does, whatever is sent and however time passes'
       }
       pair.compareJobs()
     }),
-    { numRuns: RUNS, endOnFailure: process.env["NOSHRINK"] === "1", interruptAfterTimeLimit: 3_000_000, ...(seed === undefined ? {} : { seed: Number(seed) }) },
+    {
+      numRuns: RUNS,
+      endOnFailure: process.env['NOSHRINK'] === '1',
+      interruptAfterTimeLimit: 3_000_000,
+      ...(seed === undefined ? {} : { seed: Number(seed) }),
+    },
   )
 }, 36_000_000)

@@ -179,6 +179,11 @@ const cronDelete: FrameMaker = (_, __, b) => ({
 const time: FrameMaker = (_, __, b, c) => ({ cmd: 'time', ms: timeOf(b, c) })
 const jump: FrameMaker = (_, __, b, c) => ({ cmd: 'jump', ms: timeOf(b, c) })
 const close: FrameMaker = () => ({ cmd: 'close' })
+const rename: FrameMaker = (_, __, b) => ({
+  cmd: 'rename',
+  from: 1 + (b % 3),
+  to: 1 + ((b + 1) % 3),
+})
 const lost: FrameMaker = (_, __, b) => ({ cmd: 'lost', pick: b })
 const memory: FrameMaker = (_, __, b) => ({ cmd: 'memory', full: b % 4 === 0 })
 
@@ -216,6 +221,7 @@ const frames: readonly FrameMaker[] = [
   ...many(3, jump),
   ...many(2, close),
   lost,
+  rename,
   memory,
 ]
 
@@ -242,7 +248,10 @@ export function playStep(engine: EngineHarness, player: Player, step: Step): voi
   else if (frame.cmd === 'jump') engine.jump(frame['ms'] as number)
   else if (frame.cmd === 'close') engine.closed(holder)
   else if (frame.cmd === 'memory') engine.memory.full = frame['full'] as boolean
-  else if (frame.cmd !== 'lost') {
+  else if (frame.cmd === 'rename') {
+    for (const shard of engine.shards)
+      shard.renameHolder(frame['from'] as number, frame['to'] as number)
+  } else if (frame.cmd !== 'lost') {
     const { answer } = engine.start(frame, holder)
     if (answer?.id !== undefined && frame.cmd === 'PUSH') player.ids.push(answer.id)
     if (frame.cmd === 'PUSHB') player.ids.push(...(answer?.ids ?? []))

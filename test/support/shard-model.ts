@@ -294,6 +294,12 @@ export class ShardModel {
     for (const job of held) this.giveBack(job)
   }
 
+  rename(from: number, to: number): void {
+    for (const job of this.jobs) {
+      if (job.state === 'active' && job.holder === from) job.holder = to
+    }
+  }
+
   lost(tokens: ReadonlyMap<number, number>): void {
     for (const [id, token] of tokens) {
       const job = this.byId.get(id)

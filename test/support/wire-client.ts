@@ -57,6 +57,8 @@ export class WireClient {
   /** Destroyed when the test has finished. */
   static async open(where: NetConnectOpts): Promise<WireClient> {
     const lines = await LineClient.open(where)
+    // Or a second frame would wait for the answer to the first.
+    lines.socket.setNoDelay(true)
     onTestFinished(() => lines.destroy())
     return new WireClient(lines)
   }

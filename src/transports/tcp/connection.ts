@@ -33,6 +33,7 @@ import { askedBy, lookAt, UNSURE } from './first-look.ts'
 import type { Log } from './log.ts'
 import { Output } from './output.ts'
 import { Asked, ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
+import { readInto } from './read-buffer.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a peer that we have finished with may keep its side open. */
@@ -86,13 +87,13 @@ export class Connection implements ReplyQueueOwner {
     services: ConnectionServices,
     onClosed: (connection: Connection) => void,
   ) {
-    this.socket = socket
+    this.socket = readInto(socket, (chunk) => this.data(chunk))
     this.session = session
     this.services = services
     this.onClosed = onClosed
     this.authed = authed
     this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
-    this.output = new Output(socket, () => this.progressed())
+    this.output = new Output(this.socket, () => this.progressed())
     this.replies = new ReplyQueue(this.output, this)
     this.subscriptions = new Subscriptions(services.gate, this.output, () => this.replied())
   }
@@ -101,7 +102,6 @@ export class Connection implements ReplyQueueOwner {
     const { socket } = this
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.on('data', (chunk: Buffer) => this.data(chunk))
     socket.on('end', () => this.inputEnds())
     socket.on('error', (error) => this.failed(error))
     socket.on('close', () => this.closed())
@@ -160,6 +160,7 @@ export class Connection implements ReplyQueueOwner {
       this.refuseAndFinish(refusals.frameTooLarge(framer.frameBytesMax))
     } else if (crowded) {
       this.stalled = true
+      framer.keep()
       this.socket.pause()
     } else if (this.inputEnded) {
       if (framer.end()) this.frame(framer.bytes, framer.from, framer.to)

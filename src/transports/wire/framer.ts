@@ -56,6 +56,12 @@ export class Framer {
     this.taken = 0
   }
 
+  /** The chunk's memory is about to be used for another one: what is left of it is copied. */
+  keep(): void {
+    this.chunk = Buffer.from(this.chunk.subarray(this.taken))
+    this.taken = 0
+  }
+
   /** True when there is a further frame; false when `feed` must come first, or the input is `tooLarge`. */
   next(): boolean {
     const { chunk, taken } = this

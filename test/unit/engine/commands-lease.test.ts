@@ -292,3 +292,17 @@ describe('a ttl', () => {
     expect(q.pull('a')?.id).toBe(id)
   })
 })
+
+describe('a session that goes on under another number', () => {
+  it('takes along what it holds for its life', () => {
+    const ids = [q.push('a'), q.push(queueOfShard(12)), q.push('a')]
+    q.pull('a', { release_on_close: true }, 1)
+    q.pull(queueOfShard(12), { release_on_close: true }, 1)
+    q.pull('a', {}, 1)
+    for (const shard of q.shards) shard.renameHolder(1, 2)
+    q.closed(1)
+    expect(ids.map((id) => q.state(id))).toEqual(['active', 'active', 'active'])
+    q.closed(2)
+    expect(ids.map((id) => q.state(id))).toEqual(['waiting', 'waiting', 'active'])
+  })
+})

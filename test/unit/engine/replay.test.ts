@@ -1,0 +1,139 @@
+// The records of a shard as bytes: pinned, because replicas and journals of other versions read them.
+// A change here is a change of format: it needs a new kind of record, never a new meaning of an old one.
+
+import { beforeEach, describe, expect, it } from 'vitest'
+import { RecordReader, RecordWriter } from '../../../src/engine/record-bytes.ts'
+import { RecordKind } from '../../../src/engine/recorder.ts'
+import { Replay } from '../../../src/engine/replay.ts'
+import { ShardState } from '../../../src/engine/shard-state.ts'
+import { dumpState, hashState } from '../../../src/engine/state-dump.ts'
+import { EngineHarness, queueOfShard } from '../../support/engine-harness.ts'
+import pinned from './records.json' with { type: 'json' }
+
+const here = queueOfShard(4)
+const there = queueOfShard(20)
+
+/** A history that makes a record of every kind in shard 4. */
+function everyKind(): EngineHarness {
+  const q = new EngineHarness({ records: true, retention: { count: 2 } })
+  q.send({ cmd: 'PULL', queue: `${here}`, wait: 0 })
+  const plain = q.push(here, 'plain')
+  const { ids } = q.send({
+    cmd: 'PUSHB',
+    queue: here,
+    jobs: [
+      { data: { a: 1 }, priority: -2, unique_key: 'kéy', tags: ['t'] },
+      { data: 2, delay: 10, ttl: 99_999, timeout: 5000, max_attempts: 1, backoff: 7 },
+      { data: 3, unique_key: 'kéy' },
+    ],
+  })
+  q.pullMany(here, 1, { lease: 1000, release_on_close: true, token: true })
+  q.shards[4]?.renameHolder(1, 2)
+  q.send({ cmd: 'HEARTBEAT', id: plain, lease: 2000 })
+  q.send({ cmd: 'PROGRESS', id: plain, progress: 50, message: 'halb' })
+  q.send({ cmd: 'RELEASE', id: plain })
+  q.pull(here)
+  q.fail(plain, 'böse')
+  q.pull(here)
+  q.ack(plain, { result: { r: 1 } })
+  q.advance(10)
+  q.pullMany(here, 2)
+  q.fail(ids[1] as number, 'last')
+  q.send({ cmd: 'RETRYDLQ', queue: here })
+  q.ack(ids[0] as number)
+  const child = q.push(here, 'child', { depends_on: [q.push(there)] })
+  q.ack(q.pull(there)?.id ?? 0)
+  q.send({ cmd: 'CANCEL', id: child })
+  const parent = q.push(here, 'parent', { priority: 9 })
+  q.push(there, 'waits', { depends_on: [parent] })
+  q.pull(here)
+  q.ack(parent)
+  q.send({ cmd: 'PAUSE', queue: here })
+  q.send({ cmd: 'RESUME', queue: here })
+  q.send({ cmd: 'RATELIMIT', queue: here, limit: 100 })
+  q.send({ cmd: 'RATELIMITCLEAR', queue: here })
+  q.send({ cmd: 'SETCONCURRENCY', queue: here, limit: 4 })
+  q.send({ cmd: 'CLEARCONCURRENCY', queue: here })
+  const cron = { cmd: 'CRON', name: here, queue: here, schedule: '*/1', data: { c: 1 } }
+  q.send({ ...cron, priority: 3 })
+  q.advance(1000)
+  q.send({ cmd: 'CRONDELETE', name: here })
+  return q
+}
+
+describe('records', () => {
+  let q: EngineHarness
+
+  beforeEach(() => {
+    q = everyKind()
+  })
+
+  const records = () => q.records[4] as Buffer[]
+
+  it('are these bytes', () => {
+    expect(records().map((record) => record.toString('hex'))).toEqual(pinned.records)
+  })
+
+  it('are of every kind but one, which a queue that is forgotten makes', () => {
+    const kinds = new Set(records().map((record) => record[0]))
+    const missing = Object.entries(RecordKind).filter(([, kind]) => !kinds.has(kind))
+    expect(missing.map(([name]) => name)).toEqual(['queueClosed'])
+  })
+
+  it('as pinned give the state as pinned', () => {
+    const state = new ShardState(4, 1)
+    const replay = new Replay(state)
+    for (const record of pinned.records) replay.apply(Buffer.from(record, 'hex'))
+    expect(dumpState(state)).toBe(dumpState(q.shards[4]?.state as ShardState))
+    expect(hashState(state)).toBe(pinned.stateHash)
+  })
+
+  it('of a closed queue are pinned too', () => {
+    const writer = new RecordWriter()
+    const closed = writer.begin(RecordKind.queueClosed).u32(0).end()
+    expect(closed.toString('hex')).toBe('1100000000')
+    const state = new ShardState(4, 1)
+    const replay = new Replay(state)
+    replay.apply(writer.begin(RecordKind.queueOpened).u32(0).text('q').end())
+    replay.apply(closed)
+    expect(state.queuesByName.size).toBe(0)
+    expect(state.nextQueueNo()).toBe(0)
+  })
+
+  it('of an unknown kind, or cut short, are refused', () => {
+    const replay = new Replay(new ShardState(4, 1))
+    expect(() => replay.apply(Buffer.from([99]))).toThrow('unknown kind of record: 99')
+    expect(() => replay.apply(Buffer.alloc(0))).toThrow(RangeError)
+    for (const record of records()) {
+      const followed = new ShardState(4, 1)
+      const cut = new Replay(followed)
+      for (const before of records()) {
+        if (before === record) break
+        cut.apply(before)
+      }
+      expect(() => cut.apply(record.subarray(0, record.length - 1))).toThrow()
+    }
+  })
+})
+
+describe('the cells of a record', () => {
+  it('come back as they were written, and a writer grows', () => {
+    const writer = new RecordWriter()
+    const long = 'ü'.repeat(5000)
+    const record = writer
+      .begin(7)
+      .u32(0xffff_ffff)
+      .f64(-0.5)
+      .text(long)
+      .textOrNull(null)
+      .textOrNull('')
+      .raw(Buffer.from('abcdef'), 1, 4)
+      .end()
+    writer.begin(8).u8(1).end()
+    const reader = new RecordReader(record)
+    expect([reader.u8(), reader.u32(), reader.f64()]).toEqual([7, 0xffff_ffff, -0.5])
+    expect([reader.text(), reader.textOrNull(), reader.textOrNull()]).toEqual([long, null, ''])
+    expect(reader.raw().toString()).toBe('bcd')
+    expect(() => reader.raw()).toThrow(RangeError)
+  })
+})
