@@ -164,11 +164,7 @@ export class Link implements FrameHandler {
         return this.listener.gathered(this.worker, bytes.readUInt32LE(from), json)
       }
       case FrameKind.event:
-        // A copy: subscribers may keep it.
-        return this.listener.event(
-          bytes.readUInt32LE(from),
-          Buffer.from(bytes.subarray(from + 4, to)),
-        )
+        return this.listener.event(bytes.readUInt32LE(from), bytes.subarray(from + 4, to))
       default:
         throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
     }

@@ -79,6 +79,7 @@ export class ShardRunner {
     this.running = false
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
+    this.timerDueMs = Number.POSITIVE_INFINITY
   }
 
   /** Begins to own a shard, empty, whose next job gets `firstSeq`. */
@@ -87,6 +88,7 @@ export class ShardRunner {
     const log = this.options.logOf?.(shard) ?? null
     const ports = { mail, events, retention, log, memory: this.memory, latency: this.latency }
     this.shards[shard] = new Shard(shard, firstSeq, reservedTo, ports)
+    this.asking[shard] = false
     this.owned = this.shards.filter((each) => each !== undefined)
   }
 
@@ -252,7 +254,8 @@ export class ShardRunner {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
     let bytes = 0
     for (const { state } of this.owned) {
-      bytes += state.payloads.heldBytes + state.jobs.pageCount * PAGE_BYTES
+      const { payloads, jobs } = state
+      bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes
     }
     this.memory.full = bytes > this.options.memoryBytesMax
   }

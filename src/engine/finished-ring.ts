@@ -31,7 +31,8 @@ export class FinishedRing {
   private tailAt = 0
   private spare: Chunk | null = null
 
-  add(seq: Seq, finishedAtMs: number, bytes: number): void {
+  /** `count` jobs from `seq` on, of `bytes` together. */
+  add(seq: Seq, finishedAtMs: number, bytes: number, count = 1): void {
     if (!this.extends(seq, finishedAtMs)) {
       if (this.tailAt === this.tail.cells.length) this.grow()
       const cells = this.tail.cells
@@ -43,9 +44,9 @@ export class FinishedRing {
     }
     const cells = this.tail.cells
     const run = this.tailAt - RUN_CELLS
-    cells[run + 1] = (cells[run + 1] as number) + 1
+    cells[run + 1] = (cells[run + 1] as number) + count
     cells[run + 3] = (cells[run + 3] as number) + bytes
-    this.count++
+    this.count += count
   }
 
   /** -1 when there is none. */
@@ -65,17 +66,26 @@ export class FinishedRing {
     return this.count === 0 ? 0 : (this.head.cells[this.headAt + 3] as number)
   }
 
+  /** Jobs of the run that begins with the oldest one. */
+  oldestRun(): number {
+    return this.count === 0 ? 0 : (this.head.cells[this.headAt + 1] as number)
+  }
+
   /** Removes the oldest job; -1 when there is none. */
   dropOldest(): Seq {
-    if (this.count === 0) return -1
-    const cells = this.head.cells
-    const seq = cells[this.headAt] as number
-    const left = (cells[this.headAt + 1] as number) - 1
-    cells[this.headAt] = seq + 1
-    cells[this.headAt + 1] = left
-    this.count--
-    if (left === 0) this.dropHeadRun()
+    const seq = this.oldestSeq()
+    if (seq >= 0) this.dropOfOldestRun(1)
     return seq
+  }
+
+  /** Removes `count` jobs, at most as many as the oldest run has. */
+  dropOfOldestRun(count: number): void {
+    const cells = this.head.cells
+    const left = (cells[this.headAt + 1] as number) - count
+    cells[this.headAt] = (cells[this.headAt] as number) + count
+    cells[this.headAt + 1] = left
+    this.count -= count
+    if (left === 0) this.dropHeadRun()
   }
 
   private extends(seq: Seq, finishedAtMs: number): boolean {

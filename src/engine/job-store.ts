@@ -15,6 +15,9 @@ export const PAGE_ROWS = 4096
 const ROW_MASK = PAGE_ROWS - 1
 /** Memory of a page whose jobs are plain, in bytes. */
 export const PAGE_BYTES = PAGE_ROWS * 46
+/** An entry of `rare` without its texts, and each parent in it, in bytes: measured, rounded up. */
+const RARE_BYTES = 200
+const PARENT_BYTES = 64
 /** Empty pages kept for re-use, so that a steady load allocates nothing. */
 const SPARE_PAGES_MAX = 64
 
@@ -65,6 +68,8 @@ export interface RareFields {
   message: string | null
   /** Why the last run failed. */
   error: string | null
+  /** What it was counted as in `rareBytes`. */
+  bytes: number
 }
 
 export class JobPage {
@@ -140,6 +145,8 @@ export interface Results {
 
 export class JobStore {
   readonly rare = new Map<Seq, RareFields>()
+  /** About what `rare` takes in memory. */
+  rareBytes = 0
   /** Rows that are live, in any state. */
   live = 0
   private readonly pages = new Map<number, JobPage>()
@@ -198,10 +205,22 @@ export class JobStore {
   /** Forgets a live row. Its payload must have been released. */
   remove(page: JobPage, seq: Seq): void {
     const row = seq & ROW_MASK
-    if (((page.flags[row] as number) & RowFlag.rare) !== 0) this.rare.delete(seq)
+    const rare = this.rareOf(page, seq)
+    if (rare !== undefined) {
+      this.rareBytes -= rare.bytes
+      this.rare.delete(seq)
+    }
     page.state[row] = JobState.none
     page.live--
     this.live--
+    if (page.live === 0) this.giveUp(page)
+  }
+
+  /** The same for `count` rows without anything rare. */
+  removeRun(page: JobPage, firstRow: number, count: number): void {
+    page.state.fill(JobState.none, firstRow, firstRow + count)
+    page.live -= count
+    this.live -= count
     if (page.live === 0) this.giveUp(page)
   }
 
@@ -221,11 +240,24 @@ export class JobStore {
       tags: null,
       message: null,
       error: null,
+      bytes: 0,
     }
     const row = seq & ROW_MASK
     page.flags[row] = (page.flags[row] as number) | RowFlag.rare
     this.rare.set(seq, made)
     return made
+  }
+
+  /** Counts what rare fields take: call when they have changed. */
+  weigh(rare: RareFields): void {
+    const { uniqueKey, dependsOn, tags, message, error } = rare
+    let bytes = RARE_BYTES + (dependsOn === null ? 0 : dependsOn.length * PARENT_BYTES)
+    if (uniqueKey !== null) bytes += uniqueKey.length
+    if (tags !== null) bytes += tags.length
+    if (message !== null) bytes += message.length
+    if (error !== null && error !== message) bytes += error.length
+    this.rareBytes += bytes - rare.bytes
+    rare.bytes = bytes
   }
 
   /** Every live sequence, oldest page first. For hashes, checkpoints and tests; never on a hot path. */

@@ -160,7 +160,7 @@ export interface Gate {
   unsubscribe(queue: string, subscriber: Subscriber): void
 }
 
-/** Receives rendered event lines, newline included. Must not block: it drops when it is full. */
+/** Receives rendered event lines, newline included, each valid until `event` returns. Drops when it is full. */
 export interface Subscriber {
   event(line: Buffer): void
 }

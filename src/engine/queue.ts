@@ -69,6 +69,6 @@ export class Queue {
     if (count === 0) return 0
     if (this.concurrency !== null) count = Math.min(count, this.concurrency - this.active)
     if (this.rate !== null) count = Math.min(count, this.rate.available(nowMs))
-    return count > 0 ? count : 0
+    return Math.max(0, count)
   }
 }

@@ -13,6 +13,7 @@ import {
   type Pulled,
 } from './evolve/pulled.ts'
 import { evolvePushed, type Pushed } from './evolve/pushed.ts'
+import { evolveCompletedRun } from './evolve/plain-run.ts'
 import * as run from './evolve/run-ended.ts'
 import type { JobId, Seq } from './job-id.ts'
 import { INT_STRIDE, IntColumn, JobFlag, NUM_STRIDE, NumColumn } from './job-table.ts'
@@ -47,6 +48,7 @@ export const RecordKind = {
   cronFired: 23,
   cronTicked: 24,
   holderRenamed: 25,
+  completedRun: 26,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -85,6 +87,14 @@ export class Recorder {
       this.log.append(w.end())
     }
     run.evolveCompleted(this.state, seq, nowMs, bytes, from, to)
+  }
+
+  completedRun(firstSeq: Seq, count: number, nowMs: number): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.completedRun).f64(firstSeq).u32(count)
+      this.log.append(w.f64(nowMs).end())
+    }
+    evolveCompletedRun(this.state, firstSeq, count, nowMs)
   }
 
   retried(seq: Seq, nowMs: number, runAtMs: number, error: string | null): void {

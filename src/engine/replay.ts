@@ -2,6 +2,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
+import { evolveCompletedRun } from './evolve/plain-run.ts'
 import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
 import { evolvePushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
@@ -59,6 +60,9 @@ export class Replay {
         else run.evolveCompleted(state, seq, nowMs, result, 0, result.length)
         return true
       }
+      case RecordKind.completedRun:
+        evolveCompletedRun(state, r.f64(), r.u32(), r.f64())
+        return true
       case RecordKind.retried:
         run.evolveRetried(state, r.f64(), r.f64(), r.f64(), r.textOrNull())
         return true

@@ -44,7 +44,7 @@ export function clientOf(server: ServerProcess): Promise<WireClient> {
 }
 
 /** A connection to each worker, at the worker's index. */
-export async function clientPerWorkerOf(server: ServerProcess): Promise<WireClient[]> {
+async function clientPerWorkerOf(server: ServerProcess): Promise<WireClient[]> {
   const clients: WireClient[] = []
   for (let tries = 0; tries < CONNECTIONS_MAX; tries++) {
     const client = await clientOf(server)

@@ -2,8 +2,8 @@
 
 import type { Command } from '../command.ts'
 import { tellChildren } from '../dependencies.ts'
-import { type JobId, seqOfId, shardOfId } from '../job-id.ts'
-import { rowOf } from '../job-store.ts'
+import { type JobId, type Seq, seqOfId, shardOfId } from '../job-id.ts'
+import { JobState, PAGE_ROWS, rowOf } from '../job-store.ts'
 import { limits } from '../limits.ts'
 import { EventKind, type ItemRefusal, type Reply } from '../ports.ts'
 import { type Refusal, refusals } from '../refusal.ts'
@@ -23,9 +23,17 @@ export function ack(ctx: ShardContext, command: Command, reply: Reply): void {
 export function ackBatch(ctx: ShardContext, command: Command, refused: ItemRefusal[]): number {
   const { ids, tokens, results, bytes } = command
   let count = 0
+  const runsAllowed = !command.hasResults && ctx.state.childrenOf.size === 0
   for (let i = 0; i < command.idCount; i++) {
     const id = ids[i] as number
     if (shardOfId(id) !== ctx.state.shard) continue
+    const run = runsAllowed ? plainRunFrom(ctx, command, i) : 0
+    if (run > 1) {
+      completeRun(ctx, seqOfId(id), run)
+      count += run
+      i += run - 1
+      continue
+    }
     const token = command.hasTokens ? (tokens[i] as number) : Number.NaN
     const from = command.hasResults ? (results[2 * i] as number) : -1
     const refusal = complete(ctx, id, token, bytes, from, results[2 * i + 1] as number)
@@ -34,6 +42,51 @@ export function ackBatch(ctx: ShardContext, command: Command, refused: ItemRefus
   }
   evictFinished(ctx)
   return count
+}
+
+/**
+ * How many ids from position `first` on are consecutive plain jobs that can be acknowledged together: active, of one page
+ * and queue, not leased, held, timed or rare, and with the right tokens if any are given.
+ */
+function plainRunFrom(ctx: ShardContext, command: Command, first: number): number {
+  const { ids, tokens, idCount, hasTokens } = command
+  const firstId = ids[first] as number
+  const firstSeq = seqOfId(firstId)
+  const page = ctx.state.jobs.find(firstSeq)
+  if (page === undefined || page.token === null) return 0
+  const { state, flags, queue, token, options } = page
+  const firstRow = rowOf(firstSeq)
+  const queueNo = queue[firstRow] as number
+  const max = Math.min(idCount - first, PAGE_ROWS - firstRow)
+  let length = 0
+  for (; length < max; length++) {
+    const row = firstRow + length
+    if (ids[first + length] !== firstId + length * limits.shards) break
+    if (state[row] !== JobState.active || flags[row] !== 0 || queue[row] !== queueNo) break
+    if (options !== null && (options.ttl[row] !== 0 || options.timeout[row] !== 0)) break
+    if (hasTokens && !isTokenGood(tokens[first + length] as number, token[row] as number)) break
+  }
+  const { events } = ctx.ports
+  const name = ctx.state.queueName(queueNo)
+  return events.listening && events.wants(name, EventKind.completed) ? 0 : length
+}
+
+function isTokenGood(given: number, current: number): boolean {
+  return Number.isNaN(given) || given === current
+}
+
+function completeRun(ctx: ShardContext, firstSeq: Seq, count: number): void {
+  const { nowMs, state, ports } = ctx
+  const page = state.jobs.get(firstSeq)
+  const firstRow = rowOf(firstSeq)
+  const queue = state.queueOf(page.queue[firstRow] as number)
+  let latencyMs = 0
+  for (let row = firstRow; row < firstRow + count; row++) {
+    latencyMs += Math.max(0, nowMs - (page.createdAt[row] as number))
+  }
+  ports.latency.add(nowMs, count, latencyMs)
+  ctx.record.completedRun(firstSeq, count, nowMs)
+  if (queue.concurrency !== null) ctx.markDirty(queue)
 }
 
 function complete(

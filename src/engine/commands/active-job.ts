@@ -15,7 +15,7 @@ export function findActive(
   const seq = seqOfId(id)
   const page = ctx.state.jobs.find(seq)
   const row = rowOf(seq)
-  const given = token === token
+  const given = !Number.isNaN(token)
   if (page === undefined || page.state[row] !== JobState.active) {
     return given && ctx.state.wasIssued(seq) ? refusals.staleToken(id) : absent(id)
   }

@@ -1,9 +1,10 @@
 // Records of jobs that are not running: removed, evicted, promoted, parents done, retried from the DLQ; and progress.
 
 import type { JobId, Seq } from '../job-id.ts'
-import { type JobPage, JobState, openProgress, RowFlag, rowOf } from '../job-store.ts'
+import { type JobPage, JobState, openProgress, PAGE_ROWS, RowFlag, rowOf } from '../job-store.ts'
 import type { ShardState } from '../shard-state.ts'
 import { enqueue } from './pushed.ts'
+import { forgetRun, plainRunLength } from './plain-run.ts'
 import { freeKey, leaveActive, resetRun, unpark } from './run-ended.ts'
 
 /** How a job that leaves the shard for good ended; `failed` = purged from the DLQ. */
@@ -28,7 +29,7 @@ export function evolveRemoved(state: ShardState, seq: Seq, outcome: RemovedAs): 
       leaveActive(state, page, seq)
       break
     case JobState.parked:
-      unpark(state, page, seq, queue)
+      unpark(state, seq, queue)
       break
     case JobState.failed:
       queue.dead.delete(seq)
@@ -43,13 +44,23 @@ export function evolveRemoved(state: ShardState, seq: Seq, outcome: RemovedAs): 
 
 /** Record `evicted`: the `count` jobs that finished first are no longer readable. */
 export function evolveEvicted(state: ShardState, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const seq = state.finished.dropOldest()
+  const { finished } = state
+  for (let left = count; left > 0; ) {
+    const seq = finished.oldestSeq()
     const page = state.jobs.get(seq)
     const row = rowOf(seq)
-    state.finishedBytes -= keptBytes(page, row)
-    state.queueOf(page.queue[row] as number).finished--
-    forget(state, page, seq)
+    const queue = state.queueOf(page.queue[row] as number)
+    const max = Math.min(left, finished.oldestRun(), PAGE_ROWS - row)
+    const plain = plainRunLength(page, row, max)
+    finished.dropOfOldestRun(Math.max(1, plain))
+    if (plain > 0) {
+      state.finishedBytes -= forgetRun(state, page, row, plain)
+    } else {
+      state.finishedBytes -= keptBytes(page, row)
+      forget(state, page, seq)
+    }
+    queue.finished -= Math.max(1, plain)
+    left -= Math.max(1, plain)
   }
 }
 
@@ -72,7 +83,7 @@ export function evolveParentDone(state: ShardState, seq: Seq, parent: JobId, now
   rare.openParents?.delete(parent)
   if (rare.openParents !== null && rare.openParents.size > 0) return
   rare.openParents = null
-  unpark(state, page, seq, state.queueOf(page.queue[rowOf(seq)] as number))
+  unpark(state, seq, state.queueOf(page.queue[rowOf(seq)] as number))
   enqueue(state, page, seq, nowMs)
 }
 
@@ -106,6 +117,7 @@ export function evolveDlqRetried(state: ShardState, seq: Seq, nowMs: number): vo
   if (rare !== undefined) {
     rare.message = null
     rare.error = null
+    state.jobs.weigh(rare)
     if (rare.openParents !== null) {
       page.state[row] = JobState.parked
       queue.parked++
@@ -127,7 +139,9 @@ export function evolveProgressed(
   const page = state.jobs.get(seq)
   openProgress(page)[rowOf(seq)] = progress
   if (message !== null || state.jobs.rareOf(page, seq) !== undefined) {
-    state.jobs.openRare(page, seq).message = message
+    const rare = state.jobs.openRare(page, seq)
+    rare.message = message
+    state.jobs.weigh(rare)
   }
 }
 

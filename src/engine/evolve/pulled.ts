@@ -8,6 +8,7 @@ import {
   openLeases,
   openStartedAt,
   openTokens,
+  PAGE_ROWS,
   RowFlag,
   rowOf,
 } from '../job-store.ts'
@@ -35,24 +36,51 @@ export function evolvePulled(state: ShardState, pulled: Pulled, taken: SeqList):
   const count = queue.ready.takeInto(seqs, pulled.count, limits.pullBytesMax)
   taken.count = count
   queue.rate?.take(count, nowMs)
-  let token = pulled.firstToken
-  for (let i = 0; i < count; i++) {
+  const firstToken = pulled.firstToken
+  for (let i = 0; i < count; ) {
     const seq = seqs[i] as number
     const page = state.jobs.get(seq)
-    const row = rowOf(seq)
-    page.state[row] = JobState.active
-    openStartedAt(page)[row] = nowMs
-    openTokens(page)[row] = token++
-    if (page.options !== null) {
-      const timeout = page.options.timeout[row] as number
-      if (timeout > 0) state.due.add(nowMs + timeout + 1, timerKey(TimerKind.timeout, seq))
+    const length = runInPage(seqs, i, count)
+    startRun(page, rowOf(seq), length, nowMs, firstToken + i)
+    if (page.options !== null || leaseMs > 0 || holder > 0) {
+      for (let j = 0; j < length; j++) watch(state, page, seq + j, pulled)
     }
-    if (leaseMs > 0 || holder > 0) hold(state, page, seq, pulled)
+    i += length
   }
-  state.nextToken = token
+  state.nextToken = firstToken + count
   state.waiting -= count
   state.active += count
   queue.active += count
+}
+
+/** How many of `seqs` from `i` on are consecutive and in one page. */
+function runInPage(seqs: Float64Array, i: number, count: number): number {
+  const first = seqs[i] as number
+  const max = Math.min(count - i, PAGE_ROWS - rowOf(first))
+  let length = 1
+  while (length < max && seqs[i + length] === first + length) length++
+  return length
+}
+
+function startRun(
+  page: JobPage,
+  firstRow: number,
+  count: number,
+  nowMs: number,
+  firstToken: number,
+): void {
+  const end = firstRow + count
+  page.state.fill(JobState.active, firstRow, end)
+  openStartedAt(page).fill(nowMs, firstRow, end)
+  const tokens = openTokens(page)
+  for (let row = firstRow; row < end; row++) tokens[row] = firstToken + row - firstRow
+}
+
+/** The timers and holders of a job that has just started. */
+function watch(state: ShardState, page: JobPage, seq: number, pulled: Pulled): void {
+  const timeout = page.options === null ? 0 : (page.options.timeout[rowOf(seq)] as number)
+  if (timeout > 0) state.due.add(pulled.nowMs + timeout + 1, timerKey(TimerKind.timeout, seq))
+  if (pulled.leaseMs > 0 || pulled.holder > 0) hold(state, page, seq, pulled)
 }
 
 function hold(state: ShardState, page: JobPage, seq: number, pulled: Pulled): void {

@@ -66,26 +66,17 @@ function placeRegion(state: ShardState, pushed: Pushed): void {
     const page = jobs.open(firstSeq + done)
     const firstRow = rowOf(firstSeq + done)
     const rows = Math.min(count - done, PAGE_ROWS - firstRow)
-    const { state: states, flags, queue: queues, priority, createdAt, runAt } = page
-    const { attempts, maxAttempts, slab, from, length } = page
+    const { from, length } = page
     for (let row = firstRow; row < firstRow + rows; row++) {
       const dataFrom = ints[at] as number
       const size = (ints[at + 1] as number) - dataFrom
-      states[row] = JobState.waiting
-      flags[row] = 0
-      queues[row] = queue.no
-      priority[row] = 0
-      createdAt[row] = nowMs
-      runAt[row] = nowMs
-      attempts[row] = 0
-      maxAttempts[row] = 0
-      slab[row] = slabNo
       from[row] = dataFrom + shift
       length[row] = size
       live += size
       at += INT_STRIDE
     }
-    clearOptional(page, firstRow, rows)
+    fillNew(page, firstRow, rows, queue.no, nowMs)
+    page.slab.fill(slabNo, firstRow, firstRow + rows)
     jobs.added(page, rows)
     done += rows
   }
@@ -104,27 +95,50 @@ function placeEach(state: ShardState, pushed: Pushed): void {
     const page = jobs.open(seq)
     const row = rowOf(seq)
     payloads.put(bytes, dataFrom, dataTo, seq, 1)
-    page.state[row] = JobState.waiting
-    page.flags[row] = 0
-    page.queue[row] = queue.no
-    page.priority[row] = 0
-    page.createdAt[row] = nowMs
-    page.runAt[row] = nowMs
-    page.attempts[row] = 0
-    page.maxAttempts[row] = 0
+    fillNew(page, row, 1, queue.no, nowMs)
     page.slab[row] = payloads.slabNo
     page.from[row] = payloads.offset
     page.length[row] = dataTo - dataFrom
-    clearOptional(page, row, 1)
     jobs.added(page, 1)
     payloads.addLive(payloads.slabNo, dataTo - dataFrom)
   }
   if ((table.flagsSeen & JobFlag.maxAttempts) !== 0) setMaxAttempts(state, pushed)
 }
 
-/** A page is re-used, and its optional columns keep the cells of former jobs. */
-function clearOptional(page: JobPage, firstRow: number, rows: number): void {
+/** What new rows have in common, column by column; one row is quicker cell by cell. */
+function fillNew(
+  page: JobPage,
+  firstRow: number,
+  rows: number,
+  queueNo: number,
+  nowMs: number,
+): void {
   const end = firstRow + rows
+  if (rows === 1) {
+    page.state[firstRow] = JobState.waiting
+    page.flags[firstRow] = 0
+    page.queue[firstRow] = queueNo
+    page.priority[firstRow] = 0
+    page.createdAt[firstRow] = nowMs
+    page.runAt[firstRow] = nowMs
+    page.attempts[firstRow] = 0
+    page.maxAttempts[firstRow] = 0
+    clearOptional(page, firstRow, end)
+    return
+  }
+  page.state.fill(JobState.waiting, firstRow, end)
+  page.flags.fill(0, firstRow, end)
+  page.queue.fill(queueNo, firstRow, end)
+  page.priority.fill(0, firstRow, end)
+  page.createdAt.fill(nowMs, firstRow, end)
+  page.runAt.fill(nowMs, firstRow, end)
+  page.attempts.fill(0, firstRow, end)
+  page.maxAttempts.fill(0, firstRow, end)
+  clearOptional(page, firstRow, end)
+}
+
+/** A page is re-used, and its optional columns keep the cells of former jobs. */
+function clearOptional(page: JobPage, firstRow: number, end: number): void {
   page.startedAt?.fill(0, firstRow, end)
   page.token?.fill(0, firstRow, end)
   page.progress?.fill(0, firstRow, end)
@@ -210,6 +224,7 @@ function setRare(state: ShardState, pushed: Pushed, page: JobPage, seq: Seq, fro
     const parents = parentsOf(bytes, table, from)
     if (parents.length > 0) park(state, page, seq, parents)
   }
+  state.jobs.weigh(state.jobs.openRare(page, seq))
 }
 
 /** Notes the parents of a job; it is parked when one of them is not known to be completed. */

@@ -57,6 +57,7 @@ export function evolveRetried(
     const rare = state.jobs.openRare(page, seq)
     rare.message = error
     rare.error = error
+    state.jobs.weigh(rare)
   }
   enqueue(state, page, seq, nowMs)
 }
@@ -70,13 +71,14 @@ export function evolveDeadLettered(state: ShardState, seq: Seq, error: string | 
     leaveActive(state, page, seq)
     countRun(page, row)
   } else {
-    unpark(state, page, seq, queue)
+    unpark(state, seq, queue)
   }
   page.state[row] = JobState.failed
   if (error !== null) {
     const rare = state.jobs.openRare(page, seq)
     rare.message = error
     rare.error = error
+    state.jobs.weigh(rare)
   }
   queue.dead.add(seq)
   state.dead++
@@ -108,7 +110,7 @@ export function leaveActive(state: ShardState, page: JobPage, seq: Seq): Queue {
   return queue
 }
 
-export function unpark(state: ShardState, page: JobPage, seq: Seq, queue: Queue): void {
+export function unpark(state: ShardState, seq: Seq, queue: Queue): void {
   queue.parked--
   state.parked--
   state.parkedSeqs.delete(seq)

@@ -3,7 +3,7 @@
 //   shard ──event──▶ hub: one line, rendered once ──▶ every subscriber of (queue, kind)
 //
 // 1. While nobody listens, `listening` is false and a shard does not even call.
-// 2. A line is a buffer of its own: subscribers may keep it.
+// 2. Lines are rendered one behind the other into one buffer. A subscriber copies what it wants.
 // 3. A subscriber never blocks the hub: it drops lines when it is full, and says so itself.
 //
 // In: the engine's `EventSink`. Next: tcp/connection.ts, or a link to the subscriber's worker.
@@ -13,22 +13,25 @@ import type { Seq } from '../../engine/job-id.ts'
 import { RowFlag, rowOf } from '../../engine/job-store.ts'
 import {
   EventKind,
-  type EventName,
   type EventSink,
   type JobSource,
   type Subscriber,
 } from '../../engine/ports.ts'
-import { writeJob } from '../wire/job-json.ts'
+import { forgetTail, writeJobAgain } from '../wire/job-json.ts'
 
+/** Lines behind one another, before the buffer is written from its start again. */
+const LINES_BYTES = 64 * 1024
 /** A line longer than this leaves a buffer behind that is not worth keeping. */
 const KEPT_BYTES_MAX = 256 * 1024
 
-const nameOfKind = new Map<EventKind, EventName>(
-  (Object.entries(EventKind) as [EventName, EventKind][]).map(([name, kind]) => [kind, name]),
-)
+/** How a line begins, by the number of its kind. */
+const openings: string[] = []
+for (const [name, kind] of Object.entries(EventKind)) openings[kind] = `{"event":"${name}`
 
 /** The subscribers of one queue. */
 interface Topic {
+  /** `","queue":NAME,"job":` */
+  readonly head: string
   /** OR of all subscribers' masks. */
   events: number
   readonly masks: Map<Subscriber, number>
@@ -38,13 +41,14 @@ export class EventHub implements EventSink {
   /** Whether anybody listens to anything. */
   listening = false
   private readonly topics = new Map<string, Topic>()
-  private line = new ByteWriter()
+  private lines = new ByteWriter(LINES_BYTES)
 
   /** Adds to what the subscriber already hears of the queue. */
   subscribe(queue: string, events: number, subscriber: Subscriber): void {
     let topic = this.topics.get(queue)
     if (topic === undefined) {
-      topic = { events: 0, masks: new Map() }
+      const head = `","queue":${JSON.stringify(queue)},"job":`
+      topic = { head, events: 0, masks: new Map() }
       this.topics.set(queue, topic)
     }
     topic.masks.set(subscriber, (topic.masks.get(subscriber) ?? 0) | events)
@@ -73,7 +77,7 @@ export class EventHub implements EventSink {
     const queue = source.queueName(page.queue[rowOf(seq)] as number)
     const topic = this.topics.get(queue)
     if (topic === undefined || (topic.events & kind) === 0) return
-    const line = this.render(kind, queue, source, seq, nowMs, error)
+    const line = this.render(kind, topic.head, source, seq, nowMs, error)
     for (const [subscriber, mask] of topic.masks) {
       if ((mask & kind) !== 0) subscriber.event(line)
     }
@@ -81,21 +85,22 @@ export class EventHub implements EventSink {
 
   private render(
     kind: EventKind,
-    queue: string,
+    head: string,
     source: JobSource,
     seq: Seq,
     nowMs: number,
     error: string | null,
   ): Buffer {
-    if (this.line.bytes.length > KEPT_BYTES_MAX) this.line = new ByteWriter()
-    const out = this.line
-    out.length = 0
-    out.ascii('{"event":"')
-    out.ascii(nameOfKind.get(kind) ?? '')
-    out.ascii('","queue":')
-    out.utf8(JSON.stringify(queue))
-    out.ascii(',"job":')
-    writeJob(out, source, seq, -1)
+    if (this.lines.bytes.length > KEPT_BYTES_MAX) this.lines = new ByteWriter(LINES_BYTES)
+    const out = this.lines
+    if (out.length > LINES_BYTES) {
+      out.length = 0
+      forgetTail()
+    }
+    const from = out.length
+    out.ascii(openings[kind] as string)
+    out.utf8(head)
+    writeJobAgain(out, source, seq)
     out.ascii(',"timestamp":')
     out.uint(nowMs)
     if (kind === EventKind.completed) writeResult(out, source, seq)
@@ -104,7 +109,7 @@ export class EventHub implements EventSink {
       out.utf8(JSON.stringify(error))
     }
     out.ascii('}\n')
-    return out.toBuffer()
+    return out.bytes.subarray(from, out.length)
   }
 }
 

@@ -44,6 +44,8 @@ const TOKEN = new Piece(',"token":')
 
 /** The values of the tail that was written last in this reply, and where it lies in the output. */
 class Tail {
+  /** The output that it lies in. */
+  bytes: Buffer | null = null
   /** -1: there is none. */
   from = -1
   to = -1
@@ -96,6 +98,15 @@ export function writeJob(out: ByteWriter, source: JobSource, seq: Seq, token: nu
   writeOne(out, source, seq, token)
 }
 
+/** One more JOB into an output of which nothing that this function wrote has been overwritten since `forgetTail`. */
+export function writeJobAgain(out: ByteWriter, source: JobSource, seq: Seq): void {
+  writeOne(out, source, seq, -1)
+}
+
+export function forgetTail(): void {
+  tail.from = -1
+}
+
 /** So that a long list is written without growing the output on the way. */
 function estimate(source: JobSource, list: SeqList): number {
   const { seqs, count } = list
@@ -127,7 +138,7 @@ function writeOne(out: ByteWriter, source: JobSource, seq: Seq, token: number): 
   if (rare !== undefined || progress !== 0) {
     putNumbers(out, page, row)
     writeRare(out, rare, progress)
-  } else if (tail.from >= 0 && isSameTail(page, row)) {
+  } else if (tail.from >= 0 && tail.bytes === bytes && isSameTail(page, row)) {
     bytes.copyWithin(out.length, tail.from, tail.to)
     out.length += tail.to - tail.from
   } else {
@@ -186,6 +197,7 @@ function isSameTail(page: JobPage, row: number): boolean {
 /** The tail of a job with nothing rare, remembered for the next one. */
 function putTail(out: ByteWriter, page: JobPage, row: number): void {
   const { startedAt, options } = page
+  tail.bytes = out.bytes
   tail.from = out.length
   tail.createdAt = page.createdAt[row] as number
   tail.runAt = page.runAt[row] as number

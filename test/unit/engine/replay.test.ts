@@ -58,6 +58,9 @@ function everyKind(): EngineHarness {
   q.send({ ...cron, priority: 3 })
   q.advance(1000)
   q.send({ cmd: 'CRONDELETE', name: here })
+  q.send({ cmd: 'PUSHB', queue: here, jobs: [{ data: 'x' }, { data: 'y' }] })
+  const left = q.pullMany(here, 9)
+  q.send({ cmd: 'ACKB', ids: left.map((job) => job.id) })
   return q
 }
 

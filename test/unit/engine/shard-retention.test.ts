@@ -78,3 +78,28 @@ describe('finished jobs', () => {
     expect(q.shards[2]?.state.jobs.pageCount).toBeLessThan(5)
   })
 })
+
+describe('the memory that keys, tags and errors take', () => {
+  it('is counted as long as the job is there, and as what it is now', () => {
+    const q = new EngineHarness({ retention: { count: 0 } })
+    const bytes = () => q.shards[2]?.state.jobs.rareBytes ?? 0
+    q.push(name)
+    expect(bytes()).toBe(0)
+    const ids = Array.from({ length: 10 }, (_, i) =>
+      q.push(name, 1, { unique_key: 'k'.repeat(200) + i, tags: ['t'.repeat(60)], priority: 1 }),
+    )
+    expect(bytes()).toBeGreaterThan(10 * 260)
+    const before = bytes()
+    q.pullIds(name)
+    for (const id of ids) q.fail(id, 'e'.repeat(8000))
+    expect(bytes() - before).toBe(10 * 8000)
+    q.pullIds(name)
+    for (const id of ids) q.fail(id, 'short')
+    expect(bytes() - before).toBe(10 * 5)
+    q.pullIds(name)
+    for (const id of ids) q.send({ cmd: 'PROGRESS', id, progress: 1 })
+    for (const id of ids.slice(5)) q.send({ cmd: 'CANCEL', id })
+    for (const id of ids.slice(0, 5)) q.ack(id)
+    expect(bytes()).toBe(0)
+  })
+})
