@@ -71,7 +71,7 @@ export class Routes {
 
   /** The one worker that owns all these ids; SEVERAL; or NOBODY when some have no owner now. */
   ownerOfIds(ids: Float64Array, count: number): number {
-    if (count === 0) return this.me
+    if (count === 0 || this.allMine) return this.me
     const first = this.ownerOf(shardOfId(ids[0] as number))
     for (let i = 1; i < count; i++) {
       if (this.ownerOf(shardOfId(ids[i] as number)) !== first) return SEVERAL

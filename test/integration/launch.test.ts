@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { settings } from '../../src/config.ts'
+import { eventually } from '../support/eventually.ts'
 import { ServerProcess, startServer } from '../support/server-process.ts'
 import { clientOf } from '../support/shared-server.ts'
 import { WireClient, within } from '../support/wire-client.ts'
@@ -54,10 +55,10 @@ describe('a start', () => {
     const server = await startServer()
     const ready = await server.logged('ready')
     expect(ready).toMatchObject({ level: 'info', host: '127.0.0.1', workers: 2 })
-    await within(5000, 'the banner', server.logged('ready'))
+    // The two streams come in no order.
+    await eventually('the banner', 5000, () => server.errors.includes('Ctrl-C stops it.'))
     expect(server.errors).toContain(`TCP          127.0.0.1:${server.port}`)
     expect(server.errors).toContain('2 workers, jobs in memory, no AUTH_TOKENS')
-    expect(server.errors).toContain('Ctrl-C stops it.')
   })
 
   it('with --help or -h lists every setting and exits 0', async () => {
