@@ -170,8 +170,8 @@ export class Exchange implements Gate {
     this.runner.renameHolder(fromHolder, to.holder)
   }
 
-  subscribe(queue: string, events: number, subscriber: Subscriber): void {
-    this.subscriptions.subscribe(queue, events, subscriber)
+  subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
+    this.subscriptions.subscribe(queue, events, subscriber, done)
   }
 
   unsubscribe(queue: string, subscriber: Subscriber): void {
@@ -227,6 +227,10 @@ export class Exchange implements Gate {
 
   gathered(worker: number, no: number, json: string): void {
     this.gathers.gathered(worker, no, json)
+  }
+
+  subscribed(no: number): void {
+    this.subscriptions.confirmed(no)
   }
 
   event(no: number, line: Buffer): void {

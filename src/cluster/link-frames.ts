@@ -9,7 +9,8 @@
 //   sessionClosed [f64 holder]   sessionEnded [f64 holder]                   and its answer, after all replies
 //   gather    [u8 op][u32 no]    gathered [u32 no][JSON]                     STATS and the like
 //   mail      [JSON]                                                         between shards
-//   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   event [u32 no][event line]
+//   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   subscribed [u32 no]   event [u32 no][event line]
+//   fence []  fenced []                                                      the replies before it are written
 //
 // 1. Both ends are processes of one node and one version, so a malformed frame is a bug: the reader throws.
 // 2. After a request's line there is a newline: the scanner needs a byte that it may read past the end.
@@ -33,6 +34,9 @@ export const FrameKind = {
   subscribe: 11,
   unsubscribe: 12,
   event: 13,
+  subscribed: 14,
+  fence: 15,
+  fenced: 16,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

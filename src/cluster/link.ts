@@ -39,6 +39,7 @@ export interface LinkListener {
   notOwner(request: Request, line: Buffer): void
   gathered(worker: number, no: number, json: string): void
   /** A rendered event for a subscription of this worker. */
+  subscribed(no: number): void
   event(no: number, line: Buffer): void
   /** `requests` are unanswered, oldest first; those with a line may be sent again. */
   lost(link: Link, requests: readonly Request[]): void
@@ -163,6 +164,12 @@ export class Link implements FrameHandler {
         const json = bytes.toString('utf8', from + 4, to)
         return this.listener.gathered(this.worker, bytes.readUInt32LE(from), json)
       }
+      case FrameKind.subscribed:
+        return this.listener.subscribed(bytes.readUInt32LE(from))
+      case FrameKind.fence:
+        // The replies before it are written by the microtasks of this turn.
+        setImmediate(() => this.end(this.begin(FrameKind.fenced)))
+        return
       case FrameKind.event:
         return this.listener.event(bytes.readUInt32LE(from), bytes.subarray(from + 4, to))
       default:

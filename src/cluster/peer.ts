@@ -13,6 +13,7 @@ import { ByteWriter } from '../engine/byte-writer.ts'
 import { Command } from '../engine/command.ts'
 import { shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
+import type { HeldSlots } from '../engine/held-slots.ts'
 import type { ReplySlot, Subscriber, Unwritten, WireCodec } from '../engine/ports.ts'
 import {
   ANY_SHARD,
@@ -58,6 +59,7 @@ export class Peer implements FrameHandler {
   private readonly reader = new FrameReader(this)
   private readonly command = new Command()
   private readonly subscriptions = new Map<number, PeerSubscriber>()
+  private fences: (readonly HeldSlots[])[] = []
 
   constructor(socket: Socket, host: PeerHost) {
     this.socket = socket
@@ -96,6 +98,9 @@ export class Peer implements FrameHandler {
       }
       case FrameKind.unsubscribe:
         return this.unsubscribe(bytes.readUInt32LE(from))
+      case FrameKind.fenced:
+        host.runner.freeSlots(this.fences.shift() ?? [])
+        return
       case FrameKind.hello:
         this.worker = bytes.readUInt16LE(from)
         this.incarnation = bytes.readUInt32LE(from + 2)
@@ -133,7 +138,17 @@ export class Peer implements FrameHandler {
     const slot = new LinkSlot(this, no)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     if (shard === ANY_SHARD && !this.ownsAll()) return this.notOwner(no, bytes, lineFrom, lineTo)
-    runner.execute(command, codec.reply(command, slot), holder)
+    runner.executeAway(command, codec.reply(command, slot), holder)
+    const held = runner.takeHeldSlots()
+    if (held !== null) this.fence(held)
+  }
+
+  /** Slots that its requests have freed are given on when their answers are on their way to the clients. */
+  private fence(held: readonly HeldSlots[]): void {
+    const { writer } = this.outbox
+    endFrame(writer, beginFrame(writer, FrameKind.fence))
+    this.outbox.added()
+    this.fences.push(held)
   }
 
   private ownsAll(): boolean {
@@ -177,6 +192,11 @@ export class Peer implements FrameHandler {
     const subscriber = new PeerSubscriber(this.outbox, no, queue)
     this.subscriptions.set(no, subscriber)
     this.host.subscribeHere(queue, events, subscriber)
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.subscribed)
+    putU32(writer, no)
+    endFrame(writer, start)
+    this.outbox.added()
   }
 
   private unsubscribe(no: number): void {
@@ -190,6 +210,8 @@ export class Peer implements FrameHandler {
     if (this.isClosed) return
     this.isClosed = true
     this.outbox.detach()
+    this.host.runner.freeSlots(this.fences.flat())
+    this.fences = []
     for (const no of [...this.subscriptions.keys()]) this.unsubscribe(no)
     this.host.peerClosed(this)
   }

@@ -69,6 +69,7 @@ export class Primary {
   private boundPort = 0
   private evenedOutAtMs = 0
   private drainingSinceMs = 0
+  private drainSignal = ''
   private allClean = true
 
   constructor(options: PrimaryOptions) {
@@ -90,13 +91,15 @@ export class Primary {
   /** SIGTERM or SIGINT: the first one drains, the second one ends. */
   stop(signal: string): void {
     if (this.state === 'draining' || this.state === 'over') {
-      if (this.options.nowMs() - this.drainingSinceMs < SAME_SIGNAL_MS) return
+      const again = signal === this.drainSignal
+      if (again && this.options.nowMs() - this.drainingSinceMs < SAME_SIGNAL_MS) return
       this.log.warn({ signal }, 'second signal: exits at once')
       return this.end(1)
     }
     this.log.info({ signal }, 'draining')
     this.state = 'draining'
     this.drainingSinceMs = this.options.nowMs()
+    this.drainSignal = signal
     for (const child of this.children) {
       child.cancelRestart()
       if (child.opened) child.send({ kind: 'drain' })
@@ -167,7 +170,7 @@ export class Primary {
         this.log.error({ worker: child.index }, message.text)
         return this.end(1)
       case 'reserve':
-        this.table.reserve(message.shard, child.index)
+        this.table.reserve(message.shard, child.index, this.options.nowMs())
         return this.sendTable(child)
       case 'released':
         for (const shard of message.shards) this.table.release(shard, child.index)

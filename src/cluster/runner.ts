@@ -1,6 +1,7 @@
 // What the router and the links need of the runner of this worker's shards (`shard-runner.ts`).
 
 import type { Command } from '../engine/command.ts'
+import type { HeldSlots } from '../engine/held-slots.ts'
 import type { Seq, ShardId } from '../engine/job-id.ts'
 import type {
   CronInfo,
@@ -22,6 +23,10 @@ export interface Runner extends ParentMail {
   isEmpty(shard: ShardId): boolean
   /** Runs it at once; of ids it runs those of its own shards. */
   execute(command: Command, reply: Reply, holder: number): void
+  /** The same for a client of another worker; slots of limits that it frees are held (held-slots.ts). */
+  executeAway(command: Command, reply: Reply, holder: number): void
+  takeHeldSlots(): readonly HeldSlots[] | null
+  freeSlots(held: readonly HeldSlots[]): void
   /** Serves waiting pulls. */
   handOver(): void
   giveBack(unwritten: Unwritten): void

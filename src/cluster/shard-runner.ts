@@ -8,6 +8,7 @@
 // serves waiting pulls. One timer waits for the first thing that falls due in any shard.
 
 import type { Command } from '../engine/command.ts'
+import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
 import { PAGE_BYTES } from '../engine/job-store.ts'
 import { limits } from '../engine/limits.ts'
@@ -56,6 +57,7 @@ export class ShardRunner {
   private readonly shards: (Shard | undefined)[] = new Array(limits.shards).fill(undefined)
   private readonly asking: boolean[] = new Array(limits.shards).fill(false)
   private readonly memory: Memory = { full: false }
+  private readonly slots = new SlotHold()
   private readonly latency = new RateWindow()
   private owned: Shard[] = []
   /** Shards that did something since the last hand-over. */
@@ -86,7 +88,15 @@ export class ShardRunner {
   own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void {
     const { mail, events, retention } = this.options
     const log = this.options.logOf?.(shard) ?? null
-    const ports = { mail, events, retention, log, memory: this.memory, latency: this.latency }
+    const ports = {
+      mail,
+      events,
+      retention,
+      log,
+      memory: this.memory,
+      slots: this.slots,
+      latency: this.latency,
+    }
     this.shards[shard] = new Shard(shard, firstSeq, reservedTo, ports)
     this.asking[shard] = false
     this.owned = this.shards.filter((each) => each !== undefined)
@@ -124,7 +134,22 @@ export class ShardRunner {
     shard.execute(command, reply, holder, nowMs)
     // Few large frames can fill the memory as well as many small ones.
     if (payloads.heldBytes > heldBefore) this.commandsToMemoryLook = 0
-    if (shard.state.nextSeq > shard.seqLimit() - limits.seqReserve) this.askForSequences(shard)
+    if (shard.wantsSequences()) this.askForSequences(shard)
+  }
+
+  /** The same for a command of another worker's client: slots that it frees are held until `freeSlots`. */
+  executeAway(command: Command, reply: Reply, holder: number): void {
+    this.slots.away = true
+    this.execute(command, reply, holder)
+    this.slots.away = false
+  }
+
+  takeHeldSlots(): readonly HeldSlots[] | null {
+    return this.slots.take()
+  }
+
+  freeSlots(held: readonly HeldSlots[]): void {
+    for (const each of held) this.touch(each.shard)?.freeSlots(each)
   }
 
   /** Serves waiting pulls: call when a turn's commands are in and its replies are on their way. */

@@ -6,7 +6,7 @@
 //
 // 1. Sequences are granted in blocks before they are used. A new owner starts at the high-water mark of
 //    all grants, so no id is ever used twice, whatever its predecessor did with its grant.
-// 2. A fresh node starts its sequences from the calendar, 65,536 a second: without anything on disk, ids of
+// 2. A fresh node starts its sequences from the calendar, 262,144 a second: without anything on disk, ids of
 //    a restarted node still lie above those of the node before, unless a shard took more than that on average.
 // 3. `version` rises with every change; workers are told whole tables, and the newest one wins.
 
@@ -14,8 +14,12 @@ import type { Seq, ShardId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import { fillGaps, NOBODY, surpluses } from './assignment.ts'
 
-const BLOCK: Seq = 2 ** 22
-const SEQUENCES_PER_SECOND = 65_536
+/** Half a second of the calendar: what a new owner skips of its predecessor's grant is soon caught up with. */
+const BLOCK_MIN: Seq = 2 ** 17
+const BLOCK_MAX: Seq = 2 ** 22
+/** A shard that comes back for more sooner than this gets twice as much. */
+const BLOCK_MS_MIN = 250
+const SEQUENCES_PER_SECOND = 2 ** 18
 const FIRST_DAY_MS = Date.UTC(2026, 0, 1)
 
 /** What a shard's owner must know to run it. */
@@ -32,6 +36,8 @@ export class ShardTable {
   private readonly epochs: number[] = new Array<number>(limits.shards).fill(0)
   private readonly firstSeqs: Seq[]
   private readonly reservedTos: Seq[]
+  private readonly blocks: Seq[] = new Array<Seq>(limits.shards).fill(BLOCK_MIN)
+  private readonly grantedAtMs: number[] = new Array<number>(limits.shards).fill(0)
 
   constructor(nowMs: number) {
     const start = firstSequence(nowMs)
@@ -63,9 +69,13 @@ export class ShardTable {
   }
 
   /** One more block for a shard whose owner runs out of sequences. */
-  reserve(shard: ShardId, worker: number): void {
+  reserve(shard: ShardId, worker: number, nowMs: number): void {
     if (this.owners[shard] !== worker) return
-    this.reservedTos[shard] = this.reservedTo(shard) + BLOCK
+    const block = this.blocks[shard] as Seq
+    const isSoon = nowMs - (this.grantedAtMs[shard] as number) < BLOCK_MS_MIN
+    this.blocks[shard] = isSoon ? Math.min(block * 2, BLOCK_MAX) : block
+    this.grantedAtMs[shard] = nowMs
+    this.reservedTos[shard] = this.reservedTo(shard) + (this.blocks[shard] as Seq)
     this.version++
   }
 
@@ -100,7 +110,8 @@ export class ShardTable {
   private grantTo(shard: ShardId): void {
     this.epochs[shard] = (this.epochs[shard] as number) + 1
     this.firstSeqs[shard] = this.reservedTo(shard)
-    this.reservedTos[shard] = this.reservedTo(shard) + BLOCK
+    this.blocks[shard] = BLOCK_MIN
+    this.reservedTos[shard] = this.reservedTo(shard) + BLOCK_MIN
   }
 
   private reservedTo(shard: ShardId): Seq {

@@ -21,6 +21,8 @@ interface Subscription {
   /** The worker that sends the events, and its incarnation; NOBODY while there is none. */
   worker: number
   incarnation: number
+  /** To be told when the owner has it. */
+  waiting: (() => void)[]
 }
 
 export class Subscriptions {
@@ -37,11 +39,12 @@ export class Subscriptions {
     this.local = local
   }
 
-  subscribe(queue: string, events: number, subscriber: Subscriber): void {
+  subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
     const known = this.bySubscriber.get(subscriber) ?? []
     const same = known.find((subscription) => subscription.queue === queue)
     if (same !== undefined) {
       same.events |= events
+      same.waiting.push(done)
       this.withdraw(same)
       this.place(same)
       return
@@ -54,6 +57,7 @@ export class Subscriptions {
       events,
       worker: NOBODY,
       incarnation: 0,
+      waiting: [done],
     }
     this.byNo.set(subscription.no, subscription)
     known.push(subscription)
@@ -70,7 +74,14 @@ export class Subscriptions {
       if (subscription.queue !== queue) continue
       this.byNo.delete(subscription.no)
       this.withdraw(subscription)
+      answer(subscription)
     }
+  }
+
+  /** The owner has it: events from now on will come. */
+  confirmed(no: number): void {
+    const subscription = this.byNo.get(no)
+    if (subscription !== undefined) answer(subscription)
   }
 
   /** An event line from another worker. */
@@ -94,6 +105,7 @@ export class Subscriptions {
     const owner = routes.ownerOf(shardOfQueue(queue))
     if (owner === routes.me) {
       this.local.subscribe(queue, events, subscriber)
+      answer(subscription)
     } else {
       const link = links.to(owner)
       if (link === null) return
@@ -110,4 +122,10 @@ export class Subscriptions {
     subscription.worker = NOBODY
     subscription.incarnation = 0
   }
+}
+
+function answer(subscription: Subscription): void {
+  const { waiting } = subscription
+  subscription.waiting = []
+  for (const done of waiting) done()
 }

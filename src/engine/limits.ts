@@ -46,8 +46,6 @@ export const limits = {
   backoffMsMax: 365 * DAY_MS,
   leaseMsMax: DAY_MS,
   waitMsMax: DAY_MS,
-  /** A shard asks for its next block of sequences when fewer than this are left. */
-  seqReserve: 2 ** 21,
   attemptsMax: 0xffff_ffff,
   rateLimitMax: 0xffff_ffff,
   concurrencyMax: 0xffff_ffff,

@@ -155,8 +155,11 @@ export interface Gate {
   giveBack(unwritten: Unwritten): void
   /** Its waiting pulls are forgotten; jobs pulled with `release_on_close` return. */
   sessionClosed(session: Session): void
-  /** Events of `queue`, wherever it lives, go to the subscriber until `unsubscribe`. */
-  subscribe(queue: string, events: number, subscriber: Subscriber): void
+  /**
+   * Events of `queue`, wherever it lives, go to the subscriber until `unsubscribe`. `done`: from now on it
+   * misses none (or it has unsubscribed before).
+   */
+  subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void
   unsubscribe(queue: string, subscriber: Subscriber): void
 }
 

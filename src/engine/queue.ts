@@ -31,6 +31,8 @@ export class Queue {
   paused = false
   rate: RateLimiter | null = null
   concurrency: number | null = null
+  /** Slots that are free, but not given on yet; see held-slots.ts. */
+  heldSlots = 0
 
   readonly waits = new WaitingLine()
   /** When the rate limit's timer for this queue is due; 0 when none is set. */
@@ -58,7 +60,8 @@ export class Queue {
       !this.paused &&
       this.rate === null &&
       this.concurrency === null &&
-      this.waits.size === 0
+      this.waits.size === 0 &&
+      this.heldSlots === 0
     )
   }
 
@@ -67,7 +70,7 @@ export class Queue {
     if (this.paused) return 0
     let count = this.ready.live
     if (count === 0) return 0
-    if (this.concurrency !== null) count = Math.min(count, this.concurrency - this.active)
+    if (this.concurrency !== null) count = Math.min(count, this.concurrency - this.active - this.heldSlots)
     if (this.rate !== null) count = Math.min(count, this.rate.available(nowMs))
     return Math.max(0, count)
   }

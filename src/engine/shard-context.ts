@@ -6,6 +6,7 @@ import { limits } from './limits.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { checkQueueName } from './queue-name.ts'
+import type { SlotHold } from './held-slots.ts'
 import type { RateWindow } from './rate-window.ts'
 import { Recorder } from './recorder.ts'
 import { type Refusal, refusals } from './refusal.ts'
@@ -30,6 +31,7 @@ export interface ShardPorts {
   readonly events: EventSink
   readonly log: RecordLog | null
   readonly memory: Memory
+  readonly slots: SlotHold
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
   readonly retention: Retention
@@ -86,6 +88,14 @@ export class ShardContext {
     if (queue.dirty || queue.waits.size === 0) return
     queue.dirty = true
     this.dirty.push(queue)
+  }
+
+  /** `count` runs of the queue have ended. */
+  slotsFreed(queue: Queue, count: number): void {
+    const { slots } = this.ports
+    if (queue.concurrency === null || !slots.away) return this.markDirty(queue)
+    queue.heldSlots += count
+    slots.add({ shard: this.state.shard, queue, count })
   }
 
   emit(kind: EventKind, queue: Queue, seq: Seq, error: string | null = null): void {

@@ -22,6 +22,7 @@ import { controlQueue } from './commands/queue-control.ts'
 import { serveWaiting } from './deliver.ts'
 import { asked, askParents, told } from './dependencies.ts'
 import type { JobId, Seq, ShardId } from './job-id.ts'
+import type { HeldSlots } from './held-slots.ts'
 import { Op } from './op.ts'
 import type {
   CronInfo,
@@ -70,12 +71,14 @@ export class Shard {
   readonly state: ShardState
   /** For its runner: it did something since the last hand-over. */
   touched = false
+  private seqsWantedFrom: Seq
   private readonly ctx: ShardContext
 
   constructor(id: ShardId, firstSeq: Seq, seqLimit: Seq, ports: ShardPorts) {
     this.id = id
     this.state = new ShardState(id, firstSeq)
     this.ctx = new ShardContext(this.state, ports, seqLimit)
+    this.seqsWantedFrom = seqLimit - Math.floor((seqLimit - firstSeq) / 2)
   }
 
   /** Runs one command; the reply comes within the call, except for a pull that waits. */
@@ -140,6 +143,12 @@ export class Shard {
     holderClosed(this.ctx, holder)
   }
 
+  /** Slots that were held are given on. */
+  freeSlots({ queue, count }: HeldSlots): void {
+    queue.heldSlots -= count
+    this.ctx.markDirty(queue)
+  }
+
   renameHolder(from: number, to: number): void {
     if (this.state.holders.has(from)) this.ctx.record.holderRenamed(from, to)
   }
@@ -174,12 +183,15 @@ export class Shard {
     }
   }
 
-  seqLimit(): Seq {
-    return this.ctx.seqLimit
+  /** Half of the last grant of sequences is used. */
+  wantsSequences(): boolean {
+    return this.state.nextSeq >= this.seqsWantedFrom
   }
 
   raiseSeqLimit(seqLimit: Seq): void {
-    this.ctx.seqLimit = Math.max(this.ctx.seqLimit, seqLimit)
+    if (seqLimit <= this.ctx.seqLimit) return
+    this.seqsWantedFrom = seqLimit - Math.floor((seqLimit - this.ctx.seqLimit) / 2)
+    this.ctx.seqLimit = seqLimit
   }
 
   queues(): QueueInfo[] {

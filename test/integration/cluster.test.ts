@@ -367,7 +367,7 @@ describe('SIGTERM', () => {
     }
   })
 
-  it('twice: exits 1 at once', async () => {
+  it('and then SIGINT: exits 1 at once', async () => {
     const server = await startServer()
     const client = await server.client()
     // It keeps its side open, and so the drain from ending.
@@ -375,7 +375,7 @@ describe('SIGTERM', () => {
     await client.line()
     server.signal('SIGTERM')
     await server.logged('draining')
-    server.signal('SIGTERM')
+    server.signal('SIGINT')
     expect(await server.exited).toEqual({ code: 1, signal: null })
     await eventually('the workers are gone', 2000, () => !server.workerPids().some(isAlive))
   })

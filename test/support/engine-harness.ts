@@ -6,6 +6,7 @@
 import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
+import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobId, type ShardId, seqOfId, shardOfId } from '../../src/engine/job-id.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { opNames, routeOf } from '../../src/engine/op.ts'
@@ -132,6 +133,7 @@ export class EngineHarness {
         events: this.sink(options.events ?? false),
         log: options.records ? { append: (record) => void records.push(record) } : null,
         memory: this.memory,
+        slots: new SlotHold(),
         latency: this.latency,
         retention,
       })

@@ -67,7 +67,8 @@ export class FakeGate implements Gate {
     this.look()
   }
 
-  subscribe(queue: string, events: number, subscriber: Subscriber): void {
+  subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
+    done()
     this.subscribed.push({ queue, events, subscriber })
   }
 

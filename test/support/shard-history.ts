@@ -132,6 +132,10 @@ const ackBatch: FrameMaker = (player, _, b, c, d) => {
   const results = d % 2 === 0 ? { results: ids.map((id) => (id % 3 === 0 ? null : [id])) } : {}
   return { cmd: 'ACKB', ...withTokens(player, ids, c), ...results }
 }
+const ackRun: FrameMaker = (player, _, b, c) => {
+  const from = Math.max(0, player.ids.length - 1 - (b % 20))
+  return { cmd: 'ACKB', ...withTokens(player, player.ids.slice(from, from + (c % 15)), c) }
+}
 const fail: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'FAIL',
   ...withToken(player, player.id(b), c),
@@ -199,7 +203,8 @@ const frames: readonly FrameMaker[] = [
   ...many(8, pull),
   ...many(7, pullBatch),
   ...many(6, ack),
-  ...many(3, ackBatch),
+  ...many(2, ackBatch),
+  ...many(4, ackRun),
   ...many(9, fail),
   ...many(2, progress),
   ...many(3, heartbeat),

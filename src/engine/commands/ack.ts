@@ -57,6 +57,8 @@ function plainRunFrom(ctx: ShardContext, command: Command, first: number): numbe
   const { state, flags, queue, token, options } = page
   const firstRow = rowOf(firstSeq)
   const queueNo = queue[firstRow] as number
+  const { events } = ctx.ports
+  if (events.listening && events.wants(ctx.state.queueName(queueNo), EventKind.completed)) return 0
   const max = Math.min(idCount - first, PAGE_ROWS - firstRow)
   let length = 0
   for (; length < max; length++) {
@@ -66,9 +68,7 @@ function plainRunFrom(ctx: ShardContext, command: Command, first: number): numbe
     if (options !== null && (options.ttl[row] !== 0 || options.timeout[row] !== 0)) break
     if (hasTokens && !isTokenGood(tokens[first + length] as number, token[row] as number)) break
   }
-  const { events } = ctx.ports
-  const name = ctx.state.queueName(queueNo)
-  return events.listening && events.wants(name, EventKind.completed) ? 0 : length
+  return length
 }
 
 function isTokenGood(given: number, current: number): boolean {
@@ -86,7 +86,7 @@ function completeRun(ctx: ShardContext, firstSeq: Seq, count: number): void {
   }
   ports.latency.add(nowMs, count, latencyMs)
   ctx.record.completedRun(firstSeq, count, nowMs)
-  if (queue.concurrency !== null) ctx.markDirty(queue)
+  ctx.slotsFreed(queue, count)
 }
 
 function complete(
@@ -108,7 +108,7 @@ function complete(
   const { nowMs } = ctx
   ctx.ports.latency.add(nowMs, 1, Math.max(0, nowMs - (page.createdAt[row] as number)))
   ctx.record.completed(seq, nowMs, bytes, from, to)
-  if (queue.concurrency !== null) ctx.markDirty(queue)
+  ctx.slotsFreed(queue, 1)
   tellChildren(ctx, seq, 'completed')
   ctx.emit(EventKind.completed, queue, seq)
   return null

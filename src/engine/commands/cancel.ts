@@ -24,6 +24,6 @@ export function cancel(ctx: ShardContext, command: Command, reply: Reply): void 
   ctx.emit(EventKind.cancelled, queue, seq)
   ctx.record.removed(seq, 'cancelled')
   tellChildren(ctx, seq, 'cancelled')
-  if (state === JobState.active) ctx.markDirty(queue)
+  if (state === JobState.active) ctx.slotsFreed(queue, 1)
   reply.ok()
 }

@@ -41,7 +41,7 @@ export function endRunBadly(
     ctx.record.retried(seq, ctx.nowMs, runAtMs, error)
     if (!expireIfOverdue(ctx, page, seq, error)) ctx.emit(EventKind.retrying, queue, seq, error)
   }
-  ctx.markDirty(queue)
+  ctx.slotsFreed(queue, 1)
 }
 
 /** A job that came back after its ttl is not run again. */

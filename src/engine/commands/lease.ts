@@ -79,5 +79,5 @@ function returnToQueue(ctx: ShardContext, page: JobPage, seq: Seq): void {
   const queue = ctx.state.queueOf(page.queue[rowOf(seq)] as number)
   ctx.record.released(seq)
   expireIfOverdue(ctx, page, seq, null)
-  ctx.markDirty(queue)
+  ctx.slotsFreed(queue, 1)
 }

@@ -3,8 +3,8 @@
 import type { JobId, Seq } from '../job-id.ts'
 import { type JobPage, JobState, openProgress, PAGE_ROWS, RowFlag, rowOf } from '../job-store.ts'
 import type { ShardState } from '../shard-state.ts'
-import { enqueue } from './pushed.ts'
 import { forgetRun, plainRunLength } from './plain-run.ts'
+import { enqueue } from './pushed.ts'
 import { freeKey, leaveActive, resetRun, unpark } from './run-ended.ts'
 
 /** How a job that leaves the shard for good ended; `failed` = purged from the DLQ. */

@@ -48,7 +48,12 @@ export function plainRunLength(page: JobPage, firstRow: number, max: number): nu
 }
 
 /** Gives up the rows and payloads of a plain run; returns the bytes of their data. */
-export function forgetRun(state: ShardState, page: JobPage, firstRow: number, count: number): number {
+export function forgetRun(
+  state: ShardState,
+  page: JobPage,
+  firstRow: number,
+  count: number,
+): number {
   const bytes = releaseRun(state.payloads, page, firstRow, count)
   state.jobs.removeRun(page, firstRow, count)
   return bytes

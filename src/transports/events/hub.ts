@@ -11,12 +11,7 @@
 import { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Seq } from '../../engine/job-id.ts'
 import { RowFlag, rowOf } from '../../engine/job-store.ts'
-import {
-  EventKind,
-  type EventSink,
-  type JobSource,
-  type Subscriber,
-} from '../../engine/ports.ts'
+import { EventKind, type EventSink, type JobSource, type Subscriber } from '../../engine/ports.ts'
 import { forgetTail, writeJobAgain } from '../wire/job-json.ts'
 
 /** Lines behind one another, before the buffer is written from its start again. */

@@ -25,6 +25,7 @@ import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import { Op, opNames, routeOf } from '../../engine/op.ts'
 import type { Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
@@ -32,8 +33,8 @@ import type { Authenticator } from './auth.ts'
 import { askedBy, lookAt, UNSURE } from './first-look.ts'
 import type { Log } from './log.ts'
 import { Output } from './output.ts'
-import { Asked, ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
 import { readInto } from './read-buffer.ts'
+import { Asked, ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a peer that we have finished with may keep its side open. */
@@ -237,12 +238,13 @@ export class Connection implements ReplyQueueOwner {
   }
 
   private subscribe({ queue, events }: Command, reply: Reply): void {
-    const refusal = this.subscriptions.add(queue, events)
-    if (refusal === null) reply.ok()
-    else reply.refused(refusal)
+    const refusal = this.subscriptions.add(queue, events, () => reply.ok())
+    if (refusal !== null) reply.refused(refusal)
   }
 
   private unsubscribe({ queue }: Command, reply: Reply): void {
+    const refusal = checkQueueName(queue)
+    if (refusal !== null) return reply.refused(refusal)
     this.subscriptions.remove(queue)
     reply.ok()
   }

@@ -92,7 +92,9 @@ export class Listener {
   }
 
   private async listen(endpoint: Endpoint): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.accept(socket))
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.accept(socket),
+    )
     const options: ListenOptions = { ...endpoint, backlog: BACKLOG }
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

@@ -7,11 +7,11 @@
 // for a handle.
 //
 // 1. A chunk is valid until its handler returns: the next read of any connection overwrites it.
-// 2. `pause` of such a socket stops reading at once, and not only when Node's own buffer is full.
+// 2. It lies in the memory of the scanning kernel, which so scans in place what came.
+// 3. `pause` of such a socket stops reading at once, and not only when Node's own buffer is full.
 
 import { Socket } from 'node:net'
-
-const buffer = Buffer.allocUnsafeSlow(256 * 1024)
+import { readArea } from '../wire/scan-kernel.ts'
 
 interface WithHandle {
   _handle: object | null
@@ -28,9 +28,9 @@ export function readInto(socket: Socket, onChunk: (chunk: Buffer) => void): Sock
   accepted._handle = null
   socket.destroy()
   const onread = {
-    buffer,
+    buffer: readArea,
     callback(size: number): boolean {
-      onChunk(buffer.subarray(0, size))
+      onChunk(readArea.subarray(0, size))
       return true
     },
   }

@@ -27,7 +27,8 @@ export class Subscriptions implements Subscriber {
     return this.queues.size === 0
   }
 
-  add(queue: string, events: number): Refusal | null {
+  /** `done` is called unless it is refused. */
+  add(queue: string, events: number, done: () => void): Refusal | null {
     const refusal = checkQueueName(queue)
     if (refusal !== null) return refusal
     const max = limits.subscriptionsPerConnectionMax
@@ -35,7 +36,7 @@ export class Subscriptions implements Subscriber {
       return refusals.limitExceeded('subscriptions of a connection', max)
     }
     this.queues.add(queue)
-    this.gate.subscribe(queue, events, this)
+    this.gate.subscribe(queue, events, this, done)
     return null
   }
 

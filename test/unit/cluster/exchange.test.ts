@@ -363,8 +363,11 @@ describe('subscriptions', () => {
     const { node, a, b } = await two()
     const lines: Answer[] = []
     const subscriber = { event: (line: Buffer) => void lines.push(JSON.parse(line.toString())) }
-    a.subscribe(ODD, 1, subscriber)
-    a.subscribe(ODD, 4, subscriber)
+    const confirmed: number[] = []
+    a.subscribe(ODD, 1, subscriber, () => confirmed.push(1))
+    a.subscribe(ODD, 4, subscriber, () => confirmed.push(4))
+    expect(confirmed).toEqual([])
+    await eventually('the owner has them', 2000, () => confirmed.length === 2)
     await ask(a, session(0), { cmd: 'PUSH', queue: ODD, data: 1 })
     await eventually('an event from there', 2000, () => lines.length === 1)
     node.kill(1)
