@@ -1,11 +1,9 @@
 // Measures one function in ns per operation, for the micro-benches of this folder.
 //
-// 1. The inputs come from `seededRandom`, so two runs of two commits work on the same values.
-// 2. The best of several rounds is the figure: what disturbs a run on a shared machine only ever adds time.
-// 3. `tiny` runs everything once: it proves that a bench still works and measures nothing (the tests use it).
+// 1. The best of several rounds is the figure: what disturbs a run on a shared machine only ever adds time.
+// 2. `tiny` runs everything once: it proves that a bench still works and measures nothing (the tests use it).
 //
-//   const random = seededRandom(1)
-//   measure('heap: push', 1000, () => pushAThousand(random), { tiny: isTiny() })
+//   measure('heap: push', 1000, () => pushAThousand(), { tiny: isTiny() })
 
 export interface MicroOptions {
   tiny: boolean
@@ -62,15 +60,4 @@ function timeCalls(calls: number, run: () => void, { reset }: MicroOptions): num
 
 export function isTiny(): boolean {
   return process.argv.includes('--tiny')
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

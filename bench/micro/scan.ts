@@ -9,6 +9,7 @@ import { Command } from '../../src/engine/command.ts'
 import { Framer } from '../../src/transports/wire/framer.ts'
 import { peekFrame } from '../../src/transports/wire/peek.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
+import { readArea, useKernel } from '../../src/transports/wire/scan-kernel.ts'
 import { isTiny, type Measurement, measure } from './harness.ts'
 
 interface Case {
@@ -29,12 +30,19 @@ export function benchScan(tiny: boolean): Measurement[] {
     const text = frame.toString('utf8', 0, to)
     const title = `${name}, ${Math.round(frame.length / units)} bytes a ${unit}`
     const times = Math.ceil(UNITS_PER_RUN / units)
-    const scan = repeated(times, () => {
-      const refusal = scanFrame(frame, 0, to, command)
-      if (refusal !== null) throw new Error(refusal.text)
-    })
+    const inKernel = frame.length <= readArea.length ? readArea.subarray(0, frame.length) : frame
+    const scanOf = (bytes: Buffer): (() => void) =>
+      repeated(times, () => {
+        const refusal = scanFrame(bytes, 0, to, command)
+        if (refusal !== null) throw new Error(refusal.text)
+      })
     const parse = repeated(times, () => JSON.parse(text))
-    measured.push(measure(`${title}: scan`, units * times, scan, { tiny }))
+    frame.copy(inKernel)
+    measured.push(measure(`${title}: kernel`, units * times, scanOf(inKernel), { tiny }))
+    measured.push(measure(`${title}: kernel, copied`, units * times, scanOf(frame), { tiny }))
+    useKernel(false)
+    measured.push(measure(`${title}: JavaScript`, units * times, scanOf(frame), { tiny }))
+    useKernel(true)
     measured.push(measure(`${title}: JSON.parse`, units * times, parse, { tiny }))
   }
   const push = line({ cmd: 'PUSH', queue: 'emails-high', data: smallData(1) })
@@ -71,13 +79,25 @@ function cases(): Case[] {
       queue: 'emails-high',
       jobs: Array.from({ length: count }, (_, n) => job(n)),
     })
-  const ids = Array.from({ length: count }, (_, n) => 1_234_567 + 32 * n)
+  const ids = Array.from({ length: count }, (_, n) => 12_345_678_901_234 + 32 * n)
   return [
     {
       name: 'PUSHB, small',
       unit: 'job',
       units: count,
       frame: batch((n) => ({ data: smallData(n) })),
+    },
+    {
+      name: 'PUSHB, of all lengths',
+      unit: 'job',
+      units: count,
+      frame: batch((n) => ({ data: variedData(n) })),
+    },
+    {
+      name: 'PUSHB, of four shapes',
+      unit: 'job',
+      units: count,
+      frame: batch((n) => ({ data: shapedData(n) })),
     },
     {
       name: 'PUSHB, large',
@@ -112,6 +132,29 @@ function cases(): Case[] {
 /** With its wrapping, 72 bytes. */
 function smallData(n: number): object {
   return { userId: 100_000 + n, action: 'send', to: 'recipient@example.com' }
+}
+
+/** Every value of another length than the one before. */
+function variedData(n: number): object {
+  const mixed = Math.imul(n, 0x9e37_79b1) >>> 0
+  return {
+    userId: mixed % 10 ** (1 + (n % 7)),
+    action: ['send', 'receive', 'drop', 'transmit'][mixed % 4],
+    to: `${'recipient'.slice(mixed % 9)}${'x'.repeat((mixed >>> 8) % 13)}@example.com`,
+  }
+}
+
+function shapedData(n: number): object {
+  switch ((Math.imul(n, 0x9e37_79b1) >>> 16) % 4) {
+    case 0:
+      return smallData(n)
+    case 1:
+      return { a: [1, 2, n], text: 'hello there how are you', c: { d: null } }
+    case 2:
+      return { order: n, list: ['a', 'b', 'c'], kind: 'send', to: 'somebody' }
+    default:
+      return { text: 'a line of some more characters than most', urgent: true, z: 1.5 }
+  }
 }
 
 /** With its wrapping, about 400 bytes. */

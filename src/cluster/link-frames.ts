@@ -47,7 +47,7 @@ export const ANY_SHARD = 255
 
 const LENGTH_BYTES = 4
 /** From a frame's start to a request's line. */
-export const REQUEST_HEAD_BYTES = LENGTH_BYTES + 1 + 1 + 4 + 8
+const REQUEST_HEAD_BYTES = LENGTH_BYTES + 1 + 1 + 4 + 8
 /** From a frame's start to a reply's line. */
 const REPLY_HEAD_BYTES = LENGTH_BYTES + 1 + 1 + 4 + 4
 /** Above any frame that a worker makes: a longer one means that the stream is out of step. */

@@ -11,9 +11,9 @@
 import type { Socket } from 'node:net'
 import { ByteWriter } from '../engine/byte-writer.ts'
 import { Command } from '../engine/command.ts'
+import type { HeldSlots } from '../engine/held-slots.ts'
 import { shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
-import type { HeldSlots } from '../engine/held-slots.ts'
 import type { ReplySlot, Subscriber, Unwritten, WireCodec } from '../engine/ports.ts'
 import {
   ANY_SHARD,

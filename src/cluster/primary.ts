@@ -17,8 +17,8 @@ import { join } from 'node:path'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
-import { silence } from './silence.ts'
 import { ShardTable } from './shard-table.ts'
+import { silence } from './silence.ts'
 
 /** Deaths of one worker in a row before the first start has succeeded: then there is no point in going on. */
 const DEATHS_AT_START_MAX = 3

@@ -27,7 +27,7 @@ import type { Runner } from './runner.ts'
 import { scatter } from './scatter.ts'
 
 /** What the router needs of the links. */
-export interface Ways {
+interface Ways {
   /** Null while the worker is not reachable. */
   to(worker: number): Pick<Link, 'send'> | null
   forgetLost(): void

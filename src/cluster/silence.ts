@@ -2,7 +2,7 @@
 //
 // `pause` only stops the stream above the handle; the handle itself goes on reading, and a socket that has come out
 // of a message begins to read at once. Node has no public way to stop that, so this one line reaches for the handle.
-// test/integration/move.test.ts shows that nothing is lost on the way.
+// test/integration/moving.test.ts shows that nothing is lost on the way.
 
 import type { Socket } from 'node:net'
 

@@ -7,8 +7,6 @@ export type ShardId = number
 /** Position of a job within its shard; never goes back, never re-used. */
 export type Seq = number
 
-export const jobIdMax: JobId = Number.MAX_SAFE_INTEGER
-
 export function jobIdOf(seq: Seq, shard: ShardId): JobId {
   return seq * limits.shards + shard
 }

@@ -70,7 +70,8 @@ export class Queue {
     if (this.paused) return 0
     let count = this.ready.live
     if (count === 0) return 0
-    if (this.concurrency !== null) count = Math.min(count, this.concurrency - this.active - this.heldSlots)
+    if (this.concurrency !== null)
+      count = Math.min(count, this.concurrency - this.active - this.heldSlots)
     if (this.rate !== null) count = Math.min(count, this.rate.available(nowMs))
     return Math.max(0, count)
   }

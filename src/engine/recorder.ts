@@ -6,6 +6,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
+import { evolveCompletedRun } from './evolve/plain-run.ts'
 import {
   evolveHolderRenamed,
   evolveLeaseExtended,
@@ -13,7 +14,6 @@ import {
   type Pulled,
 } from './evolve/pulled.ts'
 import { evolvePushed, type Pushed } from './evolve/pushed.ts'
-import { evolveCompletedRun } from './evolve/plain-run.ts'
 import * as run from './evolve/run-ended.ts'
 import type { JobId, Seq } from './job-id.ts'
 import { INT_STRIDE, IntColumn, JobFlag, NUM_STRIDE, NumColumn } from './job-table.ts'

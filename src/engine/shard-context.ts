@@ -1,12 +1,12 @@
 // What the commands of a shard work with: its state, the recorder that changes it, the waiting pulls, the moment,
 // and the ports to the outside.
 
+import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import { limits } from './limits.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { checkQueueName } from './queue-name.ts'
-import type { SlotHold } from './held-slots.ts'
 import type { RateWindow } from './rate-window.ts'
 import { Recorder } from './recorder.ts'
 import { type Refusal, refusals } from './refusal.ts'

@@ -21,8 +21,8 @@ import { push, pushBatch } from './commands/push.ts'
 import { controlQueue } from './commands/queue-control.ts'
 import { serveWaiting } from './deliver.ts'
 import { asked, askParents, told } from './dependencies.ts'
-import type { JobId, Seq, ShardId } from './job-id.ts'
 import type { HeldSlots } from './held-slots.ts'
+import type { JobId, Seq, ShardId } from './job-id.ts'
 import { Op } from './op.ts'
 import type {
   CronInfo,

@@ -34,12 +34,14 @@ class Bench {
     })
   }
 
-  execute(frame: { cmd: string; [key: string]: unknown }, holder = 1): Pending {
+  execute(frame: { cmd: string; [key: string]: unknown }, holder = 1, away = false): Pending {
     const pending = new Pending()
     const bytes = Buffer.from(`${JSON.stringify(frame)}\n`)
     const refusal = scanFrame(bytes, 0, bytes.length - 1, this.command)
     if (refusal !== null) throw new Error(refusal.text)
-    this.runner.execute(this.command, new JsonReply(this.command, pending), holder)
+    const reply = new JsonReply(this.command, pending)
+    if (away) this.runner.executeAway(this.command, reply, holder)
+    else this.runner.execute(this.command, reply, holder)
     return pending
   }
 
@@ -153,6 +155,28 @@ describe('a shard runner', () => {
     bench.turnEnds()
     expect(waiting.answer?.job?.attempts).toBe(0)
   })
+
+  it.each(['ACK', 'ACKB', 'FAIL', 'CANCEL', 'RELEASE'])(
+    'gives a slot that %s of another worker freed on only when its reply is written',
+    (cmd) => {
+      bench.send({ cmd: 'SETCONCURRENCY', queue: queueOfShard(1), limit: 1 })
+      const id = bench.push(1)
+      bench.push(1)
+      bench.pull(1)
+      const waiting = bench.pull(1)
+      const frame = cmd === 'ACKB' ? { cmd, ids: [id] } : { cmd, id }
+      expect(bench.execute(frame, 1, true).answer?.ok).toBe(true)
+      const held = runner.takeHeldSlots()
+      bench.turnEnds()
+      bench.push(1)
+      expect(waiting.answer).toBe(null)
+      expect(bench.pull(1, { wait: 0 }).answer?.job).toBe(null)
+      runner.freeSlots(held ?? [])
+      bench.turnEnds()
+      expect(waiting.answer?.job).not.toBe(null)
+      expect(runner.takeHeldSlots()).toBe(null)
+    },
+  )
 
   it('gives back what a closed session holds, in all shards, and forgets its pulls', () => {
     const ids = [1, 2, 3].map((shard) => bench.push(shard))
