@@ -324,8 +324,7 @@ export class ShardRules {
   protected evict(): void {
     for (const list of this.finished.values()) {
       const size = (job: ModelJob): number =>
-        JSON.stringify(job.data).length +
-        (job.result === null ? 0 : JSON.stringify(job.result).length)
+        bytesOf(job.data) + (job.result === null ? 0 : bytesOf(job.result))
       const bytes = (): number => list.reduce((sum, job) => sum + size(job), 0)
       while (list.length > this.retention.count || bytes() > this.retention.bytes) {
         this.evictOldest(list)
@@ -438,4 +437,8 @@ export class ShardRules {
 export function counted(count: number, errors: { index: number; code: string }[]): Expected {
   errors.sort((a, b) => a.index - b.index)
   return errors.length === 0 ? { ok: true, ids: [count] } : { ok: true, ids: [count], errors }
+}
+
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value))
 }

@@ -6,19 +6,22 @@ import { type Seq, seqOfId } from '../job-id.ts'
 import { type JobPage, rowOf } from '../job-store.ts'
 import { limits } from '../limits.ts'
 import { EventKind, type Reply } from '../ports.ts'
-import { refusals } from '../refusal.ts'
 import type { ShardContext } from '../shard-context.ts'
 import { findActive } from './active-job.ts'
 
 export function fail(ctx: ShardContext, command: Command, reply: Reply): void {
   const page = findActive(ctx, command.id, command.token)
   if ('code' in page) return reply.refused(page)
-  const { text } = command
-  if (text !== null && Buffer.byteLength(text) > limits.errorBytesMax) {
-    return reply.refused(refusals.limitExceeded('error bytes', limits.errorBytesMax))
-  }
-  endRunBadly(ctx, page, seqOfId(command.id), text)
+  endRunBadly(ctx, page, seqOfId(command.id), cutError(command.text))
   reply.ok()
+}
+
+/** A long error is cut, not refused: with a refusal the job would stay active. */
+function cutError(text: string | null): string | null {
+  if (text === null || Buffer.byteLength(text) <= limits.errorBytesMax) return text
+  // A character that the cut has split decodes to U+FFFD.
+  const kept = Buffer.from(text).subarray(0, limits.errorBytesMax).toString('utf8')
+  return kept.replace(/\ufffd+$/, '')
 }
 
 /** The active job's run is counted; then it is retried, expired, or dead-lettered. */

@@ -359,6 +359,7 @@ export class Connection implements ReplyQueueOwner {
     this.state = 'closed'
     const { gate } = this.services
     if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
+    this.framer.close()
     for (const handed of this.output.abandon()) gate.giveBack(handed)
     for (const handed of this.replies.abandon()) gate.giveBack(handed)
     this.endSession()

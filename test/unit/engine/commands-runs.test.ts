@@ -200,11 +200,12 @@ describe('FAIL', () => {
     expect(q.job(always)?.attempts).toBe(50)
   })
 
-  it('refuses an error that is too long', () => {
-    const id = q.push('a')
+  it('cuts an error that is too long, between characters', () => {
+    const id = q.push('a', 1, { max_attempts: 1 })
     q.pull('a')
-    expect(q.fail(id, 'ü'.repeat(limits.errorBytesMax)).code).toBe('limit_exceeded')
-    expect(q.state(id)).toBe('active')
+    expect(q.fail(id, `x${'ü'.repeat(limits.errorBytesMax)}`).ok).toBe(true)
+    const [job] = q.send({ cmd: 'DLQ', queue: 'a' }).jobs
+    expect(job?.progress_msg).toBe(`x${'ü'.repeat(limits.errorBytesMax / 2 - 1)}`)
   })
 
   it('is refused for a job that is not active', () => {

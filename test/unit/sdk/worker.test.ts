@@ -6,6 +6,7 @@ import {
   type WorkerOptions,
 } from '../../../sdk/typescript/src/index.ts'
 import { FakeServer, type Frame, job, refusal } from './fake-server.ts'
+import { gate, whenAborted } from './gate.ts'
 
 let server: FakeServer
 let worker: Worker<unknown, unknown>
@@ -44,14 +45,6 @@ function makeWorker(
 
 function emitted(name: 'completed' | 'failed' | 'lost' | 'error' | 'active'): Promise<unknown[]> {
   return new Promise((resolve) => worker.once(name, (...args: unknown[]) => resolve(args)))
-}
-
-function gate(): { open: () => void; passed: Promise<void> } {
-  let open = (): void => {}
-  const passed = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { open, passed }
 }
 
 describe('Worker', () => {
@@ -498,9 +491,3 @@ describe('a worker whose connection is lost', () => {
     await completed
   })
 })
-
-function whenAborted(signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(signal.reason))
-  })
-}
