@@ -8,7 +8,7 @@ BUILD_FILES := package.json tsconfig.json tsconfig.build.json sdk/typescript/pac
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 
-.PHONY: help install build run dev stop check format docs test stress bench clean
+.PHONY: help install build run dev stop check format kernel docs test stress bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ check: $(BUILT) ## format and lint (Biome), types (tsc), dead code (knip)
 
 format: $(INSTALLED) ## format and repair what Biome can
 	@$(BIN)/biome check --write .
+
+kernel: $(INSTALLED) ## compile the scanning kernel, when src/transports/wire/kernel/ changed
+	@node scripts/build-kernel.mjs
 
 docs: $(INSTALLED) ## write docs/configuration.md from src/config.ts
 	@$(BIN)/vitest run --project unit test/unit/docs.test.ts --update

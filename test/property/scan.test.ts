@@ -13,16 +13,20 @@ import { fieldNames, knownOf } from '../../src/transports/wire/fields.ts'
 import { validateJson } from '../../src/transports/wire/json-scanner.ts'
 import { peekFrame } from '../../src/transports/wire/peek.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
+import { forgetShapes } from '../../src/transports/wire/scan-kernel.ts'
 import { expected, frameBytes, type Json, mutatedFrame, shown } from '../support/command-frames.ts'
 import {
   anyBytes,
+  applyEdit,
   depthOf,
+  edit,
   isJson,
   isJsonObject,
   json,
   nested,
   trimmed,
 } from '../support/json-bytes.ts'
+import { scanEveryWay, skipEveryWay } from '../support/kernel-ways.ts'
 
 const longRuns = Number(process.env['PROPERTY_RUNS'] ?? 0)
 const seed = Number(process.env['PROPERTY_SEED'] ?? 42)
@@ -146,6 +150,153 @@ describe('scanFrame', () => {
   })
 })
 
+describe('the kernel', () => {
+  it('passes a value when the scanner in JavaScript does', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        skipEveryWay(bytes)
+      }),
+      settings(5000),
+    )
+  })
+
+  it('is not fooled by a value that is almost like the one before', {
+    timeout: PROPERTY_TIMEOUT_MS,
+  }, () => {
+    fc.assert(
+      fc.property(
+        json,
+        fc.array(fc.array(edit, { maxLength: 2 }), { maxLength: 20 }),
+        (bytes, all) => {
+          forgetShapes()
+          skipEveryWay(bytes)
+          for (const edits of all) skipEveryWay(edits.reduce(applyEdit, bytes))
+        },
+      ),
+      settings(1000),
+    )
+  })
+
+  it('is not fooled by other tokens at the same places', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+    fc.assert(
+      fc.property(
+        json,
+        fc.array(fc.array(swap, { maxLength: 4 }), { maxLength: 20 }),
+        (bytes, all) => {
+          const tokens = bytes.toString().match(/"(?:[^"\\]|\\.)*"|[-+.\w]+|\s+|./gsu) ?? []
+          forgetShapes()
+          skipEveryWay(bytes)
+          for (const swaps of all) {
+            const changed = [...tokens]
+            for (const [at, width, token] of swaps) {
+              changed.splice(Math.floor(at * changed.length), width, token)
+            }
+            skipEveryWay(Buffer.from(changed.join('')))
+          }
+        },
+      ),
+      settings(1000),
+    )
+  })
+
+  it('finds the same jobs, whatever their form', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+    const command = new Command()
+    let accepted = 0
+    fc.assert(
+      fc.property(jobList, fc.array(edit, { maxLength: 2 }), (list, edits) => {
+        const frame = Buffer.from(`{"cmd":"PUSHB","queue":"q","jobs":${list}}`)
+        if (scan(edits.reduce(applyEdit, frame), command) === null) accepted++
+      }),
+      settings(3000),
+    )
+    expect(accepted).toBeGreaterThan(500)
+  })
+
+  it('finds the same ids, whatever their form', { timeout: PROPERTY_TIMEOUT_MS }, () => {
+    const command = new Command()
+    fc.assert(
+      fc.property(idList, idList, fc.array(edit, { maxLength: 1 }), (ids, tokens, edits) => {
+        const frame = Buffer.from(`{"cmd":"ACKB","ids":${ids},"tokens":${tokens}}`)
+        if (scan(edits.reduce(applyEdit, frame), command) === null) {
+          expect([...command.ids.subarray(0, command.idCount)]).toEqual(JSON.parse(ids))
+        }
+        scan(Buffer.from(`{"cmd":"ACKB","ids":${ids}}`), command)
+      }),
+      settings(2000),
+    )
+  })
+})
+
+/** Where, how many tokens go, and what comes instead. */
+const swap = fc.tuple(
+  fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  fc.constantFrom(1, 1, 1, 1, 0, 2),
+  fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom('0', '7', '-12', '1.5', '100000', '2e9', 'true', 'null'),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom('""', '"a"', '"ab"', '"0123456789abcdef"', '"\\""', '"é"'),
+    },
+    { weight: 2, arbitrary: fc.constantFrom('{}', '[]', '[1]', '{"a":1}') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom('{', '}', '[', ']', ',', ':', ' ', '"', '01', '1.', 'e5', '-'),
+    },
+  ),
+)
+const space = fc.constantFrom('', '', '', '', ' ', '\t ')
+const plainOption = fc.constantFrom(
+  '"priority":5',
+  '"priority":-1',
+  '"delay":1000',
+  '"ttl": 0',
+  '"timeout":999999999',
+  '"max_attempts":4294967295',
+  '"max_attempts":3 ',
+  '"backoff":1234567890',
+  '"backoff":01',
+  '"ttl":null',
+  '"delay" :7',
+  '"tags":["a"]',
+  '"unique_key":"k"',
+  '"data":1',
+  '"other":{"data":[]}',
+)
+const job = fc
+  .tuple(json, fc.array(plainOption, { maxLength: 3 }), space, space, space)
+  .map(([data, options, a, b, c]) => {
+    return `{"data":${a}${data}${options.map((option) => `,${b}${option}`).join('')}${c}}`
+  })
+const jobList = fc
+  .tuple(fc.array(job, { maxLength: 6 }), space, space)
+  .map(([jobs, a, b]) => `[${jobs.join(`${a},${b}`)}]`)
+const idList = fc
+  .tuple(
+    fc.array(
+      fc.oneof(
+        { weight: 8, arbitrary: fc.maxSafeNat().map(String) },
+        { weight: 8, arbitrary: fc.nat(1000).map(String) },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom(
+            '0',
+            '9007199254740991',
+            '9007199254740992',
+            '00',
+            '1.5',
+            'null',
+          ),
+        },
+      ),
+      { maxLength: 12 },
+    ),
+    fc.constantFrom(',', ',', ',', ', ', ' ,'),
+  )
+  .map(([ids, comma]) => `[${ids.join(comma)}]`)
+
 describe('peekFrame', () => {
   it('never says another op or key than the scan', { timeout: PROPERTY_TIMEOUT_MS }, () => {
     const peeked = new Command()
@@ -176,8 +327,7 @@ const wrappings: readonly [string, string][] = [
 ]
 
 function scan(frame: Buffer, into: Command): Refusal | null {
-  const line = Buffer.concat([frame, Buffer.from('\n')])
-  const refusal = scanFrame(line, 0, frame.length, into)
+  const refusal = scanEveryWay(frame, into)
   if (refusal !== null) expect(refusal.text).toMatch(/^(?:Invalid: |Limit exceeded: )/)
   return refusal
 }

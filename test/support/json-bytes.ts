@@ -100,7 +100,7 @@ export const json = fc
   .map(([it, space]) => Buffer.from(JSON.stringify(it, null, space)))
 
 const soup = fc.array(rawFragment, { maxLength: 12 }).map((pieces) => Buffer.concat(pieces))
-export const mutatedJson = fc
+const mutatedJson = fc
   .tuple(json, fc.array(edit, { maxLength: 3 }))
   .map(([bytes, edits]) => edits.reduce(applyEdit, bytes))
 export const anyBytes = fc.oneof(json, mutatedJson, soup)

@@ -10,10 +10,14 @@
 // 1. Pull style: `feed` a chunk, then `next` until it says false. So the caller can stop in the middle of a chunk,
 //    and a limit that it raises (after AUTH) holds from the next frame on.
 // 2. The byte at `to` exists and is `\n` or `\r`: the scanner's sentinel. Trailing `\r` are stripped.
-// 3. A frame in a chunk is valid as long as the chunk; one in `partial` until `next` is called again.
+// 3. A frame in a chunk is valid as long as the chunk; one in `partial` until `next` of any framer is called.
 // 4. A line of more than `frameBytesMax` bytes (and one more for a `\r`) sets `tooLarge`, whether or not its
 //    newline has come; the framing is lost, and nothing more is handed out.
-// 5. `partial` holds at most one unfinished line, and is given back after a large one.
+// 5. `partial` holds at most one unfinished line, and is given back after a large one. That of a long line is an area
+//    in the memory of the scanning kernel when one is free; who has read its last byte must `close` the framer.
+
+import { isArea, leaveArea, rentArea, type Tenant } from './line-areas.ts'
+import { lineBytesMax } from './scan-kernel.ts'
 
 const NEWLINE = 0x0a
 const RETURN = 0x0d
@@ -22,9 +26,12 @@ const PARTIAL_BYTES_MIN = 4 * 1024
 /** A `partial` of up to this size is kept for the next line. */
 const PARTIAL_BYTES_KEPT = 256 * 1024
 
+/** Lines from this size on are put together in an area, if there is one. */
+const AREA_BYTES_MIN = 8 * 1024
+
 const NO_BYTES = Buffer.alloc(0)
 
-export class Framer {
+export class Framer implements Tenant {
   frameBytesMax: number
   tooLarge = false
 
@@ -91,6 +98,19 @@ export class Framer {
     return this.handOut(this.takePartial(), 0, end)
   }
 
+  /** Nothing more is fed, and what was not handed out is forgotten. */
+  close(): void {
+    this.replacePartial(NO_BYTES)
+    this.partialLength = 0
+    this.rest()
+  }
+
+  vacate(): boolean {
+    if (this.partialLength > 0) return false
+    this.replacePartial(NO_BYTES)
+    return true
+  }
+
   /** `at` is the newline. */
   private handOut(bytes: Buffer, from: number, at: number): boolean {
     let to = at
@@ -124,22 +144,36 @@ export class Framer {
 
   private reserve(length: number): void {
     if (length <= this.partial.length) return
-    const doubled = Math.min(2 * this.partial.length, this.frameBytesMax + 2)
-    const wider = Buffer.allocUnsafeSlow(Math.max(doubled, length, PARTIAL_BYTES_MIN))
+    const wider = this.areaFor(length) ?? this.widerPartial(length)
     this.partial.copy(wider, 0, 0, this.partialLength)
-    this.partial = wider
+    this.replacePartial(wider)
   }
 
-  /** `partial` for handing out; a large one is not kept. */
+  private areaFor(length: number): Buffer | null {
+    return length < AREA_BYTES_MIN || length > lineBytesMax ? null : rentArea(this)
+  }
+
+  private widerPartial(length: number): Buffer {
+    const doubled = Math.min(2 * this.partial.length, this.frameBytesMax + 2)
+    return Buffer.allocUnsafeSlow(Math.max(doubled, length, PARTIAL_BYTES_MIN))
+  }
+
+  /** `partial` for handing out; a large one is not kept, an area until somebody else needs it. */
   private takePartial(): Buffer {
     const { partial } = this
-    if (partial.length > PARTIAL_BYTES_KEPT) this.partial = NO_BYTES
+    if (partial.length > PARTIAL_BYTES_KEPT && !isArea(partial)) this.partial = NO_BYTES
     return partial
+  }
+
+  private replacePartial(by: Buffer): void {
+    const before = this.partial
+    this.partial = by
+    if (isArea(before)) leaveArea(before)
   }
 
   private lose(): false {
     this.tooLarge = true
-    this.partial = NO_BYTES
+    this.replacePartial(NO_BYTES)
     this.partialLength = 0
     return this.rest()
   }

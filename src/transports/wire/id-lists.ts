@@ -8,6 +8,8 @@ import { limits } from '../../engine/limits.ts'
 import { Field } from './fields.ts'
 import type { FrameFields } from './frame-fields.ts'
 import { FAIL, skipBlanks, skipValue } from './json-scanner.ts'
+import { takeIds } from './kernel-rows.ts'
+import { NO_PLACE, placeOf, Stopped, stopped, stoppedAt } from './scan-kernel.ts'
 
 const SPACE = 0x20
 const COMMA = 0x2c
@@ -37,7 +39,17 @@ export function scanUints(
   if (bytes[start] !== OPEN_ARRAY) return failList(fields, field)
   let i = skipBlanks(bytes, start + 1, to)
   if (bytes[i] === CLOSE_ARRAY) return i + 1
-  for (let count = 0; ; ) {
+  let count = 0
+  const place = placeOf(bytes, i, to)
+  if (place !== NO_PLACE) {
+    count = takeIds(place, i, to, into)
+    i = stoppedAt()
+    if (stopped() === Stopped.closed) {
+      lastCount = count
+      return i
+    }
+  }
+  for (;;) {
     if (count === limits.batchMax) return failLength(fields, field)
     const from = i
     let value = 0

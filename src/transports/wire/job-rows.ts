@@ -3,6 +3,8 @@
 //   "jobs" : [ {"data":{…}} , {"data":{…},"priority":5} ]
 //              └─ row 0: the extent of data, flags 0; done at once   └─ row 1: key by key
 //
+// The kernel (scan-kernel.ts) passes what it can; at a job that it cannot pass, this goes on.
+//
 // 1. `scanJobs` validates what it passes, so nothing is scanned twice. On anything wrong it returns FAIL with
 //    `fields.problem` set, and its caller finds out whether the JSON itself is broken.
 // 2. The size of `data` is that of its raw text, blanks included; whether it is too large is for the engine to say.
@@ -21,6 +23,8 @@ import { Field, findField, jobFields, lowestField } from './fields.ts'
 import { type FrameFields, uintOf } from './frame-fields.ts'
 import { FAIL, skipBlanks, skipColon, skipString, skipValue } from './json-scanner.ts'
 import { holdsEscape, isLongerThan } from './json-string.ts'
+import { takeJobs } from './kernel-rows.ts'
+import { NO_PLACE, placeOf, Stopped, stopped, stoppedAt } from './scan-kernel.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
@@ -74,9 +78,20 @@ export function scanJobs(fields: FrameFields, start: number, to: number, table: 
   if (bytes[start] !== OPEN_ARRAY) return failList(fields)
   let i = skipBlanks(bytes, start + 1, to)
   if (bytes[i] === CLOSE_ARRAY) return i + 1
+  const place = placeOf(bytes, i, to)
   for (let row = 0; ; row++) {
+    seen = 0
+    if (place !== NO_PLACE) {
+      row = takeJobs(place, i, to, table, row)
+      i = stoppedAt()
+      if (stopped() === Stopped.closed) {
+        table.count = row
+        return i
+      }
+      if (stopped() === Stopped.behindData) seen = DATA_BIT
+    }
     if (row === limits.batchMax) return failBatch(fields)
-    i = scanJob(fields, i, to, table, row)
+    i = seen === 0 ? scanJob(fields, i, to, table, row) : scanRest(fields, i, to, table, row)
     if (i < 0) return FAIL
     if ((bytes[i] as number) <= SPACE) i = skipBlanks(bytes, i, to)
     const c = bytes[i++]

@@ -70,6 +70,11 @@ export function clearHighBytes(): void {
   highBytes = false
 }
 
+/** Somebody else has passed strings that may hold such bytes. */
+export function noteHighBytes(): void {
+  highBytes = true
+}
+
 /**
  * Where the value that starts exactly at `start` ends, or FAIL. `depthMax` containers may be open at once.
  * Keys are scanned in line, in two places: with a function for them the scan took a fifth longer.

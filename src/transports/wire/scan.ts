@@ -36,6 +36,7 @@ import {
   withSentinel,
 } from './json-scanner.ts'
 import { decode } from './json-string.ts'
+import { skipLong } from './kernel-rows.ts'
 
 const SPACE = 0x20
 const QUOTE = 0x22
@@ -47,6 +48,11 @@ const CLOSE_OBJECT = 0x7d
 
 const CMD_AND_REQ_ID = (1 << Field.cmd) | (1 << Field.reqId)
 const LISTS = (1 << Field.jobs) | (1 << Field.ids) | (1 << Field.tokens) | (1 << Field.results)
+
+const VALUES = (1 << Field.data) | (1 << Field.result)
+
+/** Where so much of a frame is left, a value of the client's is worth a call of the kernel. */
+const LONG_BYTES = 256
 
 /** What is shown of a client's text in a refusal. */
 const SHOWN_MAX = 40
@@ -100,10 +106,11 @@ function scanObject(from: number, to: number, into: Command): number {
 /** One value, which is that of `field` (or of a key that no command has). Returns its end, or FAIL. */
 function scanField(field: Field | -1, start: number, to: number, into: Command): number {
   if (field === -1) return skipValue(fields.bytes, start, to, limits.jsonDepthMax)
-  const end =
-    ((1 << field) & LISTS) !== 0
-      ? scanListField(field, start, to, into)
-      : skipValue(fields.bytes, start, to, limits.jsonDepthMax)
+  let end: number
+  if (((1 << field) & LISTS) !== 0) end = scanListField(field, start, to, into)
+  else if (((1 << field) & VALUES) === 0 || to - start < LONG_BYTES) {
+    end = skipValue(fields.bytes, start, to, limits.jsonDepthMax)
+  } else end = skipLong(fields.bytes, start, to)
   if (end < 0) return FAIL
   if (field === Field.cmd) readOp(start, end, into)
   else if (field === Field.reqId) readReqId(start, end, into)
