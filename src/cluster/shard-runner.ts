@@ -10,7 +10,7 @@
 import type { Command } from '../engine/command.ts'
 import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
-import { PAGE_BYTES } from '../engine/job-store.ts'
+import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
 import { limits } from '../engine/limits.ts'
 import { opNames, type Route, routeOf } from '../engine/op.ts'
 import type {
@@ -32,10 +32,13 @@ import { RateWindow } from '../engine/rate-window.ts'
 import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention } from '../engine/shard-context.ts'
+import { SpareMemory } from '../engine/spare-memory.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
 const MEMORY_LOOK_EVERY = 256
+/** Memory that was given up is kept up to this part of the memory that may be used. */
+const SPARE_DIVISOR = 32
 const RATE_SECONDS = 10
 const LATENCY_SECONDS = 60
 
@@ -58,6 +61,7 @@ export class ShardRunner {
   private readonly asking: boolean[] = new Array(limits.shards).fill(false)
   private readonly memory: Memory = { full: false }
   private readonly slots = new SlotHold()
+  private readonly spare: SpareMemory<JobPage>
   private readonly latency = new RateWindow()
   private owned: Shard[] = []
   /** Shards that did something since the last hand-over. */
@@ -69,6 +73,7 @@ export class ShardRunner {
 
   constructor(options: RunnerOptions) {
     this.options = options
+    this.spare = new SpareMemory(PAGE_BYTES, options.memoryBytesMax / SPARE_DIVISOR)
   }
 
   start(): void {
@@ -95,6 +100,7 @@ export class ShardRunner {
       log,
       memory: this.memory,
       slots: this.slots,
+      spare: this.spare,
       latency: this.latency,
     }
     this.shards[shard] = new Shard(shard, firstSeq, reservedTo, ports)
@@ -277,7 +283,7 @@ export class ShardRunner {
 
   private lookAtMemory(): void {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
-    let bytes = 0
+    let bytes = this.spare.bytes
     for (const { state } of this.owned) {
       const { payloads, jobs } = state
       bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes

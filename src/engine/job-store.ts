@@ -10,6 +10,7 @@
 // 4. What is rare (a key, dependencies, tags, an error) lives in `rare`, and the row's flag says so.
 
 import type { Seq } from './job-id.ts'
+import { SpareMemory } from './spare-memory.ts'
 
 export const PAGE_ROWS = 4096
 const ROW_MASK = PAGE_ROWS - 1
@@ -18,8 +19,8 @@ export const PAGE_BYTES = PAGE_ROWS * 46
 /** An entry of `rare` without its texts, and each parent in it, in bytes: measured, rounded up. */
 const RARE_BYTES = 200
 const PARENT_BYTES = 64
-/** Empty pages kept for re-use, so that a steady load allocates nothing. */
-const SPARE_PAGES_MAX = 64
+const PAGES_BEFORE_BLOCKS = 32
+const BLOCK_PAGES = 16
 
 export const JobState = {
   none: 0,
@@ -99,12 +100,11 @@ export class JobPage {
   leases: Leases | null = null
   results: Results | null = null
 
-  /** One piece of memory, widest cells first: a page is one allocation to the collector. */
-  constructor() {
-    const memory = new ArrayBuffer(PAGE_BYTES)
+  /** `PAGE_BYTES` of `memory` from `from` on, widest cells first: a page is no allocation of its own. */
+  constructor(memory: ArrayBuffer, from: number) {
     const eight = (column: number): Float64Array =>
-      new Float64Array(memory, column * 8 * PAGE_ROWS, PAGE_ROWS)
-    const four = (column: number): number => (16 + column * 4) * PAGE_ROWS
+      new Float64Array(memory, from + column * 8 * PAGE_ROWS, PAGE_ROWS)
+    const four = (column: number): number => from + (16 + column * 4) * PAGE_ROWS
     this.createdAt = eight(0)
     this.runAt = eight(1)
     this.priority = new Int32Array(memory, four(0), PAGE_ROWS)
@@ -150,12 +150,16 @@ export class JobStore {
   /** Rows that are live, in any state. */
   live = 0
   private readonly pages = new Map<number, JobPage>()
-  private readonly spare: JobPage[] = []
-  private lastPage: JobPage = new JobPage()
+  private readonly spare: SpareMemory<JobPage>
+  private lastPage: JobPage = new JobPage(new ArrayBuffer(PAGE_BYTES), 0)
   private lastPageNo = -1
 
+  constructor(spare: SpareMemory<JobPage> = new SpareMemory(PAGE_BYTES)) {
+    this.spare = spare
+  }
+
   get pageCount(): number {
-    return this.pages.size + this.spare.length
+    return this.pages.size
   }
 
   /** The page of a live job, or undefined when there is no such job. */
@@ -188,7 +192,7 @@ export class JobStore {
     if (pageNo === this.lastPageNo) return this.lastPage
     let page = this.pages.get(pageNo)
     if (page === undefined) {
-      page = this.spare.pop() ?? new JobPage()
+      page = this.spare.takePage() ?? this.newPage()
       page.firstSeq = pageNo * PAGE_ROWS
       this.pages.set(pageNo, page)
     }
@@ -271,11 +275,19 @@ export class JobStore {
     }
   }
 
+  /** A large store gets its pages in blocks: fresh memory is quicker in large pieces. */
+  private newPage(): JobPage {
+    const count = this.pages.size < PAGES_BEFORE_BLOCKS ? 1 : BLOCK_PAGES
+    const memory = new ArrayBuffer(count * PAGE_BYTES)
+    for (let i = 1; i < count; i++) this.spare.givePage(new JobPage(memory, i * PAGE_BYTES))
+    return new JobPage(memory, 0)
+  }
+
   private giveUp(page: JobPage): void {
     const pageNo = page.firstSeq / PAGE_ROWS
     this.pages.delete(pageNo)
     if (this.lastPageNo === pageNo) this.lastPageNo = -1
-    if (this.spare.length < SPARE_PAGES_MAX) this.spare.push(page)
+    this.spare.givePage(page)
   }
 }
 

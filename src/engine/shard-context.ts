@@ -3,6 +3,7 @@
 
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
+import type { JobPage } from './job-store.ts'
 import { limits } from './limits.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
@@ -11,6 +12,7 @@ import type { RateWindow } from './rate-window.ts'
 import { Recorder } from './recorder.ts'
 import { type Refusal, refusals } from './refusal.ts'
 import type { ShardState } from './shard-state.ts'
+import type { SpareMemory } from './spare-memory.ts'
 import { WaitingPulls } from './waiting-pull.ts'
 
 /** How long finished jobs stay readable, per shard. */
@@ -32,6 +34,7 @@ export interface ShardPorts {
   readonly log: RecordLog | null
   readonly memory: Memory
   readonly slots: SlotHold
+  readonly spare: SpareMemory<JobPage>
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
   readonly retention: Retention

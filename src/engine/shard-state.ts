@@ -9,11 +9,20 @@ import { DueHeap } from './due-heap.ts'
 import { FinishedRing } from './finished-ring.ts'
 import { Holders } from './holders.ts'
 import type { JobId, Seq, ShardId } from './job-id.ts'
-import { JobState, JobStore, RowFlag, rowOf, type StateName } from './job-store.ts'
+import {
+  type JobPage,
+  JobState,
+  JobStore,
+  PAGE_BYTES,
+  RowFlag,
+  rowOf,
+  type StateName,
+} from './job-store.ts'
 import { Outcomes } from './outcomes.ts'
 import { PayloadStore } from './payload-store.ts'
 import type { JobSource } from './ports.ts'
 import { Queue } from './queue.ts'
+import { SpareMemory } from './spare-memory.ts'
 
 export interface Cron {
   readonly no: number
@@ -29,8 +38,8 @@ export interface Cron {
 
 export class ShardState implements JobSource {
   readonly shard: ShardId
-  readonly jobs = new JobStore()
-  readonly payloads = new PayloadStore()
+  readonly jobs: JobStore
+  readonly payloads: PayloadStore
   readonly due = new DueHeap()
   readonly outcomes = new Outcomes()
   readonly finished = new FinishedRing()
@@ -68,7 +77,9 @@ export class ShardState implements JobSource {
   totalCompleted = 0
   totalFailed = 0
 
-  constructor(shard: ShardId, firstSeq: Seq) {
+  constructor(shard: ShardId, firstSeq: Seq, spare = new SpareMemory<JobPage>(PAGE_BYTES)) {
+    this.jobs = new JobStore(spare)
+    this.payloads = new PayloadStore(spare)
     this.shard = shard
     this.firstSeq = firstSeq
     this.nextSeq = firstSeq

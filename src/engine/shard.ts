@@ -76,7 +76,7 @@ export class Shard {
 
   constructor(id: ShardId, firstSeq: Seq, seqLimit: Seq, ports: ShardPorts) {
     this.id = id
-    this.state = new ShardState(id, firstSeq)
+    this.state = new ShardState(id, firstSeq, ports.spare)
     this.ctx = new ShardContext(this.state, ports, seqLimit)
     this.seqsWantedFrom = seqLimit - Math.floor((seqLimit - firstSeq) / 2)
   }

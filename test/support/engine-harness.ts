@@ -8,6 +8,7 @@ import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
 import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobId, type ShardId, seqOfId, shardOfId } from '../../src/engine/job-id.ts'
+import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { opNames, routeOf } from '../../src/engine/op.ts'
 import {
@@ -27,6 +28,7 @@ import {
 import { RateWindow } from '../../src/engine/rate-window.ts'
 import { Shard } from '../../src/engine/shard.ts'
 import type { Retention } from '../../src/engine/shard-context.ts'
+import { SpareMemory } from '../../src/engine/spare-memory.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
@@ -134,6 +136,7 @@ export class EngineHarness {
         log: options.records ? { append: (record) => void records.push(record) } : null,
         memory: this.memory,
         slots: new SlotHold(),
+        spare: new SpareMemory<JobPage>(PAGE_BYTES),
         latency: this.latency,
         retention,
       })

@@ -130,7 +130,7 @@ function writeOne(out: ByteWriter, source: JobSource, seq: Seq, token: number): 
   const { bytes } = out
   const view = outputView.of(bytes)
   let at = put(OPEN, view, out.length)
-  at = ids.put(bytes, at, jobIdOf(seq, source.shard))
+  at = ids.put(view, at, jobIdOf(seq, source.shard))
   at = put(head, view, at)
   out.length = putData(bytes, view, at, source, page, row)
   const rare = source.jobs.rareOf(page, seq)
@@ -150,8 +150,9 @@ function writeOne(out: ByteWriter, source: JobSource, seq: Seq, token: number): 
 function closeJob(out: ByteWriter, token: number): void {
   if (token >= 0) {
     out.reserve(TOKEN.length + NUMBER_BYTES_MAX + 1)
-    const at = put(TOKEN, outputView.of(out.bytes), out.length)
-    out.length = tokens.put(out.bytes, at, token)
+    const view = outputView.of(out.bytes)
+    const at = put(TOKEN, view, out.length)
+    out.length = tokens.put(view, at, token)
   }
   out.byte(125)
 }
@@ -219,34 +220,34 @@ function putNumbers(out: ByteWriter, page: JobPage, row: number): void {
   const { startedAt, options } = page
   const view = outputView.of(bytes)
   let at = put(PRIORITY, view, out.length)
-  at = putInt(bytes, at, page.priority[row] as number)
+  at = putInt(view, at, page.priority[row] as number)
   at = put(CREATED_AT, view, at)
-  at = createdTimes.put(bytes, at, page.createdAt[row] as number)
+  at = createdTimes.put(view, at, page.createdAt[row] as number)
   at = put(RUN_AT, view, at)
-  at = runTimes.put(bytes, at, page.runAt[row] as number)
+  at = runTimes.put(view, at, page.runAt[row] as number)
   at = put(STARTED_AT, view, at)
-  at = startTimes.put(bytes, at, startedAt === null ? 0 : (startedAt[row] as number))
+  at = startTimes.put(view, at, startedAt === null ? 0 : (startedAt[row] as number))
   at = put(ATTEMPTS, view, at)
-  at = smallNumbers.put(bytes, at, page.attempts[row] as number)
+  at = smallNumbers.put(view, at, page.attempts[row] as number)
   at = put(MAX_ATTEMPTS, view, at)
-  at = smallNumbers.put(bytes, at, page.maxAttempts[row] as number)
+  at = smallNumbers.put(view, at, page.maxAttempts[row] as number)
   if (options === null) {
     at = put(NO_OPTIONS, view, at)
   } else {
     at = put(BACKOFF, view, at)
-    at = smallNumbers.put(bytes, at, options.backoff[row] as number)
+    at = smallNumbers.put(view, at, options.backoff[row] as number)
     at = put(TTL, view, at)
-    at = smallNumbers.put(bytes, at, options.ttl[row] as number)
+    at = smallNumbers.put(view, at, options.ttl[row] as number)
     at = put(TIMEOUT, view, at)
-    at = smallNumbers.put(bytes, at, options.timeout[row] as number)
+    at = smallNumbers.put(view, at, options.timeout[row] as number)
   }
   out.length = at
 }
 
-function putInt(bytes: Buffer, at: number, value: number): number {
-  if (value >= 0) return smallNumbers.put(bytes, at, value)
-  bytes[at] = 45
-  return smallNumbers.put(bytes, at + 1, -value)
+function putInt(view: DataView, at: number, value: number): number {
+  if (value >= 0) return smallNumbers.put(view, at, value)
+  view.setUint8(at, 45)
+  return smallNumbers.put(view, at + 1, -value)
 }
 
 /** `,"unique_key":…` to `"tags":…` of a job that has any of them. */

@@ -28,6 +28,7 @@ import type {
   Unwritten,
 } from '../../engine/ports.ts'
 import type { Refusal } from '../../engine/refusal.ts'
+import { ViewOfLast } from './copy-bytes.ts'
 import { DecimalRun } from './decimal.ts'
 import { writeJob, writeJobs } from './job-json.ts'
 
@@ -35,6 +36,7 @@ const COMMA = 44
 const ID_BYTES_MAX = 17
 
 const batchIds = new DecimalRun()
+const outputView = new ViewOfLast()
 
 export class JsonReply implements Reply {
   private readonly slot: ReplySlot
@@ -68,11 +70,11 @@ export class JsonReply implements Reply {
     const out = this.begin()
     out.ascii(',"ids":[')
     out.reserve(count * ID_BYTES_MAX)
-    const { bytes } = out
+    const view = outputView.of(out.bytes)
     let at = out.length
     for (let i = 0; i < count; i++) {
-      if (i > 0) bytes[at++] = COMMA
-      at = batchIds.put(bytes, at, firstId + i * limits.shards)
+      if (i > 0) view.setUint8(at++, COMMA)
+      at = batchIds.put(view, at, firstId + i * limits.shards)
     }
     out.length = at
     out.ascii(']')
