@@ -20,6 +20,11 @@ export class DecimalRun {
   /** Digits of `high`; 0 when it is 0, and then numbers are not padded. */
   private count = 0
 
+  /** The last number has as many digits as `put` writes at least. */
+  get isLong(): boolean {
+    return this.count + 4 >= LEAD_DIGITS_MAX
+  }
+
   /** Writes `value` (a safe integer >= 0) at `at`; returns where it ends. */
   put(view: DataView, at: number, value: number): number {
     let low = value - this.base

@@ -7,14 +7,16 @@
 // 1. Nothing is allocated per job: numbers are written by hand, bytes are copied.
 // 2. Jobs of one reply mostly differ in id and data only. When all fields of a tail equal those of the
 //    job before it (`Tail`), its bytes are copied within the output.
-// 3. Room is reserved once per job, for the longest that its plain fields can be; what is rare
+// 3. Neighbours with equal tails, of one queue, are a run: from the third job on, everything from a tail to the next
+//    job's data is one copy, into which the id is written (`writeAlike`).
+// 4. Room is reserved once per job, for the longest that its plain fields can be; what is rare
 //    (strings, tags, dependencies) reserves for itself.
 //
 // In: rows of a `JobSource`. Next: reply-json.ts and events/hub.ts put the result into their lines.
 
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import { jobIdOf, type Seq } from '../../engine/job-id.ts'
-import { type JobPage, type RareFields, rowOf } from '../../engine/job-store.ts'
+import { type JobPage, PAGE_ROWS, type RareFields, RowFlag, rowOf } from '../../engine/job-store.ts'
 import type { JobSource, SeqList } from '../../engine/ports.ts'
 import { BY_WORDS_MAX, copyWords, Piece, ViewOfLast } from './copy-bytes.ts'
 import { DecimalRun } from './decimal.ts'
@@ -85,11 +87,86 @@ export function writeJobs(
   out.reserve(estimate(source, list))
   out.byte(91)
   tail.from = -1
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; ) {
     if (i > 0) out.byte(44)
     writeOne(out, source, seqs[i] as Seq, firstToken < 0 ? -1 : firstToken + i)
+    i++
+    if (firstToken < 0 && tail.from >= 0) i += writeAlike(out, source, seqs, i, count)
   }
   out.byte(93)
+}
+
+/** Writes the jobs from `i` on that go on the run of the job before; returns how many. */
+function writeAlike(
+  out: ByteWriter,
+  source: JobSource,
+  seqs: Float64Array,
+  i: number,
+  count: number,
+): number {
+  const first = seqs[i - 1] as Seq
+  const page = source.jobs.get(first)
+  const firstRow = rowOf(first)
+  const length = runLength(page, firstRow, seqs, i, Math.min(count - i, PAGE_ROWS - 1 - firstRow))
+  if (length < 2) return 0
+  const tailBytes = tail.to - tail.from
+  // The tail of the job before, which is a copy of the remembered one.
+  const blockFrom = out.length - 1 - tailBytes
+  out.byte(44)
+  const idOffset = out.length + OPEN.length - blockFrom
+  writeOne(out, source, first + 1, -1)
+  if (!areIdsAlike(source, first + 1, first + length)) return 1
+  // Back to where the second job's data end: the block begins with its tail.
+  out.length -= tailBytes + 1
+  const blockBytes = out.length - (page.length[firstRow + 1] as number) - blockFrom
+  for (let n = 2; n <= length; n++) {
+    const row = firstRow + n
+    out.reserve(PLAIN_BYTES_MAX + blockBytes + (page.length[row] as number))
+    const { bytes } = out
+    const view = outputView.of(bytes)
+    const at = out.length
+    bytes.copyWithin(at, blockFrom, blockFrom + blockBytes)
+    ids.put(view, at + idOffset, jobIdOf(first + n, source.shard))
+    out.length = putData(bytes, view, at + blockBytes, source, page, row)
+  }
+  out.reserve(tailBytes + 1)
+  out.bytes.copyWithin(out.length, blockFrom, blockFrom + tailBytes)
+  out.length += tailBytes
+  out.byte(125)
+  return length
+}
+
+/** As many digits in the last id as in the first, and so many that writing one touches nothing behind it. */
+function areIdsAlike(source: JobSource, first: Seq, last: Seq): boolean {
+  const digits = String(jobIdOf(first, source.shard)).length
+  return ids.isLong && digits === String(jobIdOf(last, source.shard)).length
+}
+
+/** How many jobs behind row `first` are its neighbours and differ from it in id and data only. */
+function runLength(
+  page: JobPage,
+  first: number,
+  seqs: Float64Array,
+  i: number,
+  max: number,
+): number {
+  const firstSeq = seqs[i - 1] as Seq
+  const queueNo = page.queue[first]
+  if (!hasTail(page, first)) return 0
+  let length = 0
+  while (length < max) {
+    const row = first + length + 1
+    if (seqs[i + length] !== firstSeq + length + 1 || page.queue[row] !== queueNo) break
+    if (!hasTail(page, row)) break
+    length++
+  }
+  return length
+}
+
+/** The remembered tail is this job's too. */
+function hasTail(page: JobPage, row: number): boolean {
+  if (((page.flags[row] as number) & RowFlag.rare) !== 0) return false
+  return (page.progress === null || page.progress[row] === 0) && isSameTail(page, row)
 }
 
 /** One JOB; `token` -1: none is shown. */
