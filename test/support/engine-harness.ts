@@ -7,7 +7,7 @@ import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
 import { SlotHold } from '../../src/engine/held-slots.ts'
-import { type JobId, type ShardId, seqOfId, shardOfId } from '../../src/engine/job-id.ts'
+import { type JobId, type ShardId, shardOfId } from '../../src/engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { opNames, routeOf } from '../../src/engine/op.ts'
@@ -355,13 +355,11 @@ export function queueOfShard(shard: ShardId): string {
   for (let i = 0; ; i++) if (shardOfQueue(`q${i}`) === shard) return `q${i}`
 }
 
-export function jobOf(source: JobSource, seq: number): JobObject {
+function jobOf(source: JobSource, seq: number): JobObject {
   const out = new ByteWriter()
   writeJob(out, source, seq, -1)
   return JSON.parse(out.bytes.toString('utf8', 0, out.length)) as JobObject
 }
-
-export { seqOfId, shardOfId }
 
 const eventNames = new Map(
   Object.entries(EventKind).map(([name, kind]): [EventKind, string] => [kind, name]),

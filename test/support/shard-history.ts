@@ -4,7 +4,7 @@
 
 import fc from 'fast-check'
 import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
-import { EngineHarness, type HarnessOptions, queueOfShard } from './engine-harness.ts'
+import { type EngineHarness, type HarnessOptions, queueOfShard } from './engine-harness.ts'
 
 export type Step = [op: number, a: number, b: number, c: number, d: number]
 
@@ -28,8 +28,8 @@ export const QUEUES: readonly string[] = [
   queueOfShard(31),
 ]
 
-export const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n']
-export const MS = [0, 1, 3, 10, 40, 200, 1000]
+const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n']
+const MS = [0, 1, 3, 10, 40, 200, 1000]
 
 export type Frame = Record<string, unknown> & { cmd: string }
 
@@ -236,14 +236,6 @@ function many(count: number, maker: FrameMaker): FrameMaker[] {
 
 function another(queue: string): string {
   for (let i = 0; ; i++) if (shardOfQueue(`x${i}`) === shardOfQueue(queue)) return `x${i}`
-}
-
-/** Plays a history to the shards alone. */
-export function play(history: readonly Step[], options: HarnessOptions): EngineHarness {
-  const engine = new EngineHarness(options)
-  const player = new Player()
-  for (const step of history) playStep(engine, player, step)
-  return engine
 }
 
 export function playStep(engine: EngineHarness, player: Player, step: Step): void {
