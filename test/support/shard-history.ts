@@ -4,7 +4,7 @@
 
 import fc from 'fast-check'
 import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
-import { type EngineHarness, type HarnessOptions, queueOfShard } from './engine-harness.ts'
+import { type EngineHarness, queueOfShard } from './engine-harness.ts'
 
 export type Step = [op: number, a: number, b: number, c: number, d: number]
 
