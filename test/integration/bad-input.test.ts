@@ -168,6 +168,8 @@ async function writeUntilCut(client: WireClient, bytesMax: number): Promise<void
       socket.write(chunk, () => resolve())
     })
     await Promise.race([written, client.lines.ended, client.lines.closed])
+    // A write that the kernel takes at once completes without a turn of the loop, in which the cut would be seen.
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
