@@ -33,6 +33,7 @@ import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import { Prefault } from './prefault.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
@@ -62,6 +63,7 @@ export class ShardRunner {
   private readonly memory: Memory = { full: false }
   private readonly slots = new SlotHold()
   private readonly spare: SpareMemory<JobPage>
+  private readonly prefault: Prefault
   private readonly latency = new RateWindow()
   private owned: Shard[] = []
   /** Shards that did something since the last hand-over. */
@@ -74,16 +76,19 @@ export class ShardRunner {
   constructor(options: RunnerOptions) {
     this.options = options
     this.spare = new SpareMemory(PAGE_BYTES, options.memoryBytesMax / SPARE_DIVISOR)
+    this.prefault = new Prefault(this.spare)
   }
 
   start(): void {
     this.running = true
+    this.prefault.start()
     for (const shard of this.owned) this.touch(shard.id)
     this.handOver()
   }
 
   stop(): void {
     this.running = false
+    this.prefault.stop()
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
     this.timerDueMs = Number.POSITIVE_INFINITY
@@ -162,6 +167,7 @@ export class ShardRunner {
   handOver(): void {
     const { touched } = this
     if (touched.length === 0) return
+    this.prefault.keepAhead()
     this.touched = []
     let dueMs = Number.POSITIVE_INFINITY
     for (const shard of touched) {

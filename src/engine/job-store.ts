@@ -278,9 +278,9 @@ export class JobStore {
   /** A large store gets its pages in blocks: fresh memory is quicker in large pieces. */
   private newPage(): JobPage {
     const count = this.pages.size < PAGES_BEFORE_BLOCKS ? 1 : BLOCK_PAGES
-    const memory = new ArrayBuffer(count * PAGE_BYTES)
-    for (let i = 1; i < count; i++) this.spare.givePage(new JobPage(memory, i * PAGE_BYTES))
-    return new JobPage(memory, 0)
+    const [first, ...others] = pagesIn(new ArrayBuffer(count * PAGE_BYTES))
+    for (const page of others) this.spare.givePage(page)
+    return first as JobPage
   }
 
   private giveUp(page: JobPage): void {
@@ -289,6 +289,12 @@ export class JobStore {
     if (this.lastPageNo === pageNo) this.lastPageNo = -1
     this.spare.givePage(page)
   }
+}
+
+/** As many pages as there is room for. The memory must be zero. */
+export function pagesIn(memory: ArrayBuffer): JobPage[] {
+  const count = Math.floor(memory.byteLength / PAGE_BYTES)
+  return Array.from({ length: count }, (_, i) => new JobPage(memory, i * PAGE_BYTES))
 }
 
 export function rowOf(seq: Seq): number {

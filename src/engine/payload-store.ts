@@ -16,7 +16,7 @@ import { SpareMemory } from './spare-memory.ts'
 
 /** The least size of a slab. */
 export const SLAB_BYTES = 256 * 1024
-const SLAB_BYTES_MAX = 4 * 1024 * 1024
+export const SLAB_BYTES_MAX = 4 * 1024 * 1024
 /** A new slab is at most this part of what is held. */
 const SLAB_DIVISOR = 8
 /** A slab is sparse when less than a quarter of it is live. */
@@ -124,7 +124,10 @@ export class PayloadStore {
       return current
     }
     this.sealCurrent()
-    const slab = this.openSlab(this.spare.takeSlab() ?? Buffer.allocUnsafeSlow(slabBytes), false)
+    const slab = this.openSlab(
+      this.spare.takeSlab(slabBytes === SLAB_BYTES_MAX) ?? Buffer.allocUnsafeSlow(slabBytes),
+      false,
+    )
     this.current = this.slabNo
     return slab
   }

@@ -10,6 +10,8 @@ const BYTES_MAX_USUAL = 16 * 1024 * 1024
 export class SpareMemory<Page> {
   /** Kept now. */
   bytes = 0
+  /** How often a store that grows large took memory; whoever makes memory ready sets it back. */
+  largeTakes = 0
   private readonly bytesMax: number
   private readonly slabs: Buffer[] = []
   private readonly pages: Page[] = []
@@ -26,8 +28,17 @@ export class SpareMemory<Page> {
     this.slabs.push(slab)
   }
 
-  /** Of whatever size it is; undefined when there is none. */
-  takeSlab(): Buffer | undefined {
+  get slabCount(): number {
+    return this.slabs.length
+  }
+
+  get pageCount(): number {
+    return this.pages.length
+  }
+
+  /** Of whatever size it is; undefined when there is none. `isLarge`: the store is, and will soon want more. */
+  takeSlab(isLarge: boolean): Buffer | undefined {
+    if (isLarge) this.largeTakes++
     const slab = this.slabs.pop()
     if (slab !== undefined) this.bytes -= slab.length
     return slab
