@@ -90,9 +90,7 @@ function refusedJobs(
   table: JobTable,
 ): readonly ItemRefusal[] {
   const checksEach = (table.flagsSeen & (JobFlag.uniqueKey | JobFlag.dependsOn)) !== 0
-  if (!checksEach && largestData(table) <= limits.dataBytesMax) {
-    return NONE_REFUSED
-  }
+  if (!checksEach && isEachSmall(table)) return NONE_REFUSED
   const refused: ItemRefusal[] = []
   const keys = new Set<string>()
   let accepted = 0
@@ -104,14 +102,17 @@ function refusedJobs(
   return refused
 }
 
-function largestData(table: JobTable): number {
-  const { ints } = table
-  let largest = 0
-  for (let at = 0; at < table.count * INT_STRIDE; at += INT_STRIDE) {
-    const size = (ints[at + 1] as number) - (ints[at] as number)
-    if (size > largest) largest = size
+/** No job's data is too large. Mostly all of them together are not. */
+function isEachSmall(table: JobTable): boolean {
+  const { ints, count } = table
+  if (count === 0) return true
+  const end = ints[(count - 1) * INT_STRIDE + IntColumn.dataTo] as number
+  if (end - (ints[IntColumn.dataFrom] as number) <= limits.dataBytesMax) return true
+  for (let at = 0; at < count * INT_STRIDE; at += INT_STRIDE) {
+    const size = (ints[at + IntColumn.dataTo] as number) - (ints[at + IntColumn.dataFrom] as number)
+    if (size > limits.dataBytesMax) return false
   }
-  return largest
+  return true
 }
 
 /** Why one job can't be accepted, or null. `batchKeys`: unique keys of the batch so far. */

@@ -69,11 +69,14 @@ function startRun(
   nowMs: number,
   firstToken: number,
 ): void {
-  const end = firstRow + count
-  page.state.fill(JobState.active, firstRow, end)
-  openStartedAt(page).fill(nowMs, firstRow, end)
+  const { state } = page
+  const startedAt = openStartedAt(page)
   const tokens = openTokens(page)
-  for (let row = firstRow; row < end; row++) tokens[row] = firstToken + row - firstRow
+  for (let row = firstRow; row < firstRow + count; row++) {
+    state[row] = JobState.active
+    startedAt[row] = nowMs
+    tokens[row] = firstToken + row - firstRow
+  }
 }
 
 /** The timers and holders of a job that has just started. */

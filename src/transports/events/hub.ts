@@ -12,6 +12,8 @@ import { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Seq } from '../../engine/job-id.ts'
 import { RowFlag, rowOf } from '../../engine/job-store.ts'
 import { EventKind, type EventSink, type JobSource, type Subscriber } from '../../engine/ports.ts'
+import { copyWords, Piece, ViewOfLast } from '../wire/copy-bytes.ts'
+import { DecimalRun } from '../wire/decimal.ts'
 import { forgetTail, writeJobAgain } from '../wire/job-json.ts'
 
 /** Lines behind one another, before the buffer is written from its start again. */
@@ -19,14 +21,15 @@ const LINES_BYTES = 64 * 1024
 /** A line longer than this leaves a buffer behind that is not worth keeping. */
 const KEPT_BYTES_MAX = 256 * 1024
 
-/** How a line begins, by the number of its kind. */
-const openings: string[] = []
-for (const [name, kind] of Object.entries(EventKind)) openings[kind] = `{"event":"${name}`
+const NUMBER_BYTES_MAX = 16
+const TIMESTAMP = new Piece(',"timestamp":')
+const times = new DecimalRun()
+const view = new ViewOfLast()
 
 /** The subscribers of one queue. */
 interface Topic {
-  /** `","queue":NAME,"job":` */
-  readonly head: string
+  /** `{"event":KIND,"queue":NAME,"job":` by the number of the kind. */
+  readonly openings: readonly Piece[]
   /** OR of all subscribers' masks. */
   events: number
   readonly masks: Map<Subscriber, number>
@@ -42,8 +45,7 @@ export class EventHub implements EventSink {
   subscribe(queue: string, events: number, subscriber: Subscriber): void {
     let topic = this.topics.get(queue)
     if (topic === undefined) {
-      const head = `","queue":${JSON.stringify(queue)},"job":`
-      topic = { head, events: 0, masks: new Map() }
+      topic = { openings: openingsOf(queue), events: 0, masks: new Map() }
       this.topics.set(queue, topic)
     }
     topic.masks.set(subscriber, (topic.masks.get(subscriber) ?? 0) | events)
@@ -72,15 +74,15 @@ export class EventHub implements EventSink {
     const queue = source.queueName(page.queue[rowOf(seq)] as number)
     const topic = this.topics.get(queue)
     if (topic === undefined || (topic.events & kind) === 0) return
-    const line = this.render(kind, topic.head, source, seq, nowMs, error)
+    const line = this.render(topic.openings[kind] as Piece, kind, source, seq, nowMs, error)
     for (const [subscriber, mask] of topic.masks) {
       if ((mask & kind) !== 0) subscriber.event(line)
     }
   }
 
   private render(
+    opening: Piece,
     kind: EventKind,
-    head: string,
     source: JobSource,
     seq: Seq,
     nowMs: number,
@@ -93,11 +95,11 @@ export class EventHub implements EventSink {
       forgetTail()
     }
     const from = out.length
-    out.ascii(openings[kind] as string)
-    out.utf8(head)
+    writePiece(out, opening)
     writeJobAgain(out, source, seq)
-    out.ascii(',"timestamp":')
-    out.uint(nowMs)
+    writePiece(out, TIMESTAMP)
+    out.reserve(NUMBER_BYTES_MAX)
+    out.length = times.put(view.of(out.bytes), out.length, nowMs)
     if (kind === EventKind.completed) writeResult(out, source, seq)
     if (error !== null) {
       out.ascii(',"error":')
@@ -106,6 +108,20 @@ export class EventHub implements EventSink {
     out.ascii('}\n')
     return out.bytes.subarray(from, out.length)
   }
+}
+
+function openingsOf(queue: string): Piece[] {
+  const openings: Piece[] = []
+  for (const [name, kind] of Object.entries(EventKind)) {
+    openings[kind] = new Piece(`{"event":"${name}","queue":${JSON.stringify(queue)},"job":`)
+  }
+  return openings
+}
+
+function writePiece(out: ByteWriter, piece: Piece): void {
+  out.reserve(piece.length)
+  copyWords(piece.view, 0, view.of(out.bytes), out.length, piece.length)
+  out.length += piece.length
 }
 
 function writeResult(out: ByteWriter, source: JobSource, seq: Seq): void {
