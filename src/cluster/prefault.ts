@@ -14,6 +14,7 @@ import type { SpareMemory } from '../engine/spare-memory.ts'
 const SLABS_AHEAD = 6
 const BLOCKS_AHEAD = 4
 const BLOCK_PAGES = 16
+const BLOCK_BYTES = BLOCK_PAGES * PAGE_BYTES
 
 export class Prefault {
   private readonly spare: SpareMemory<JobPage>
@@ -46,8 +47,19 @@ export class Prefault {
     const { spare } = this
     if (spare.largeTakes === 0 || this.zeros < 0) return
     spare.largeTakes = 0
-    while (spare.slabCount + this.slabsUnderWay < SLABS_AHEAD) this.makeSlab()
-    while (spare.pageCount / BLOCK_PAGES + this.blocksUnderWay < BLOCKS_AHEAD) this.makeBlock()
+    while (spare.slabCount + this.slabsUnderWay < SLABS_AHEAD && this.hasRoom(SLAB_BYTES_MAX)) {
+      this.makeSlab()
+    }
+    const blocks = spare.pageCount / BLOCK_PAGES
+    while (blocks + this.blocksUnderWay < BLOCKS_AHEAD && this.hasRoom(BLOCK_BYTES)) {
+      this.makeBlock()
+    }
+  }
+
+  /** What would not be kept is not made. */
+  private hasRoom(bytes: number): boolean {
+    const underWay = this.slabsUnderWay * SLAB_BYTES_MAX + this.blocksUnderWay * BLOCK_BYTES
+    return underWay + bytes <= this.spare.room
   }
 
   private makeSlab(): void {
@@ -61,7 +73,7 @@ export class Prefault {
 
   private makeBlock(): void {
     this.blocksUnderWay++
-    const memory = Buffer.alloc(BLOCK_PAGES * PAGE_BYTES)
+    const memory = Buffer.alloc(BLOCK_BYTES)
     read(this.zeros, memory, 0, memory.length, null, () => {
       this.blocksUnderWay--
       for (const page of pagesIn(memory.buffer as ArrayBuffer)) this.spare.givePage(page)

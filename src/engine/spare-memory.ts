@@ -28,6 +28,11 @@ export class SpareMemory<Page> {
     this.slabs.push(slab)
   }
 
+  /** How much more would be kept, in bytes. */
+  get room(): number {
+    return this.bytesMax - this.bytes
+  }
+
   get slabCount(): number {
     return this.slabs.length
   }
