@@ -67,12 +67,14 @@ export interface DurableOptions {
 
 export interface KeeperHooks {
   isHolderAlive(holder: number): boolean
-  changed(shard: ShardId): void
+  changed(): void
 }
 
 /** `shard-keeper.ts`, as far as the exchange knows it. */
 export interface Keeper {
   isServing(shard: ShardId): boolean
+  /** At the end of a turn: whether more may be taken in. */
+  look(): void
   take(shards: readonly ShardId[]): void
   giveUp(shards: readonly ShardId[]): Promise<void>
   stop(): Promise<void>
@@ -312,6 +314,7 @@ export class Exchange implements Gate {
     }
     this.mails.deliver(runner)
     runner.handOver()
+    this.keeper?.look()
     if (this.draining) runner.endWaits()
   }
 
