@@ -16,7 +16,10 @@ interface Layer {
  *  `src/*.ts` is the composition root: the one place that knows every folder. */
 const LAYERS: Readonly<Record<string, Layer>> = {
   'src/engine/': { folders: [], modules: ['croner', 'node:buffer', 'node:crypto'] },
-  'src/storage/': { folders: ['src/engine/'], modules: ['node:fs', 'node:path'] },
+  'src/storage/': {
+    folders: ['src/engine/'],
+    modules: ['node:fs', 'node:path', 'node:zlib'],
+  },
   'src/cluster/': {
     folders: ['src/engine/'],
     modules: [
