@@ -7,7 +7,7 @@ import {
   type Claim,
   StorageFault,
 } from '../../src/engine/storage-port.ts'
-import { RecordBatchReader } from '../../src/storage/record-batch.ts'
+import { readRecordBatch } from '../../src/storage/record-batch.ts'
 
 export type Outcome = 'durable' | 'lost' | 'lost-reply' | 'refused' | 'fenced'
 
@@ -60,9 +60,8 @@ export class AppendDesk {
 }
 
 export function recordsOf(bytes: Buffer): string[] {
-  const reader = new RecordBatchReader(bytes)
   const records: string[] = []
-  for (let each = reader.next(); each !== null; each = reader.next()) records.push(each.toString())
+  readRecordBatch(bytes, (record) => void records.push(record.toString()))
   return records
 }
 
