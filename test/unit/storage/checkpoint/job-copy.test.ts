@@ -1,20 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobRow } from '../../../../src/engine/storage-port.ts'
+import { CHUNK_BYTES } from '../../../../src/storage/postgres/checkpoint/copy-rows.ts'
 import { JobDecoder } from '../../../../src/storage/postgres/checkpoint/job-decoder.ts'
-import { CHUNK_BYTES, JobEncoder } from '../../../../src/storage/postgres/checkpoint/job-encoder.ts'
+import { JobEncoder } from '../../../../src/storage/postgres/checkpoint/job-encoder.ts'
 import { jobRow, KeptRows } from '../../../support/job-rows.ts'
 
 const SLOT = 37
 
 function encode(meta: Buffer, rows: readonly JobRow[]): Buffer[] {
   const encoder = new JobEncoder(SLOT)
-  const chunks = [...encoder.meta(meta)]
-  for (const row of rows) {
-    encoder.add(row)
-    if (encoder.full) chunks.push(encoder.take())
-  }
-  chunks.push(encoder.end())
+  const chunks = [...encoder.chunks(meta, rows)]
   expect(encoder.jobs).toBe(rows.length)
   return chunks
 }
@@ -130,10 +126,14 @@ describe('bytes that are not what was written', () => {
   })
 
   it('are refused without the meta, or with its pieces out of order', () => {
-    const [first, second, ...others] = encode(Buffer.alloc(2 << 20), [row]) as [Buffer, Buffer]
-    const header = first.subarray(0, 19)
-    expect(refused(Buffer.concat([header, ...others]))).toMatchObject(fault)
-    expect(refused(Buffer.concat([header, second, ...others]))).toMatchObject(fault)
+    const header = whole.subarray(0, 19)
+    const [first, second, last] = encode(Buffer.alloc(2 << 20), [row]) as [Buffer, Buffer, Buffer]
+    const pieces = first.subarray(header.length)
+    const refusedRows = (...rows: Buffer[]): unknown => refused(Buffer.concat([header, ...rows]))
+    expect(refused(Buffer.concat([first, second, last]))).toBe(null)
+    expect(refusedRows(last)).toMatchObject(fault)
+    expect(refusedRows(second, last)).toMatchObject(fault)
+    expect(refusedRows(second, pieces, last)).toMatchObject(fault)
   })
 
   it('are refused with a state or a width of a number that is unknown', () => {
