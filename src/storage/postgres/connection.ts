@@ -73,6 +73,8 @@ export class Connection {
   private readonly settings: SessionSettings
   private readonly listener: SessionListener
   private client: Client | null = null
+  /** The one that is about to become `client`. */
+  private opening: Client | null = null
   /** Of each client, so that a hung one can be destroyed in any state. */
   private readonly sockets = new WeakMap<Client, Socket>()
   private tail: Promise<unknown> = Promise.resolve()
@@ -94,7 +96,9 @@ export class Connection {
     )
   }
 
-  /** Commits what `run` did, or rolls it back when it throws. `answerTimeoutMs` holds for each statement. */
+  /**
+   * Commits what `run` did; rolls back when it throws, and throws the same. `answerTimeoutMs` holds for each statement.
+   */
   transaction<T>(
     run: (session: Session) => Promise<T>,
     answerTimeoutMs: number = this.settings.answerTimeoutMs,
@@ -111,7 +115,7 @@ export class Connection {
         result = await run(session)
       } catch (error) {
         await this.rollBack(session)
-        throw faultOf(error)
+        throw error
       }
       // A transaction that had failed answers COMMIT without an error, by having rolled back.
       const { command } = await session.query(COMMIT)
@@ -129,22 +133,21 @@ export class Connection {
     })
   }
 
-  /** Waits for what is under way, then says good-bye. Calls from now on fail. */
-  async close(): Promise<void> {
+  /** Waits for what is under way, but not longer than `graceMs`, then says good-bye. Calls from now on fail. */
+  async close(graceMs = CLOSE_MS): Promise<void> {
     this.closed = true
+    const timer = setTimeout(() => this.drop(), graceMs)
     await this.tail
     const client = this.client
-    if (client === null) return
-    this.client = null
-    const timer = setTimeout(() => this.destroy(client), CLOSE_MS)
-    await client.end().catch(() => undefined)
+    if (client !== null) await client.end().catch(() => undefined)
     clearTimeout(timer)
   }
 
   /** Ends the session at once, whatever it does. Calls under way fail with a retryable fault; later ones reconnect. */
   drop(): void {
-    const client = this.client
-    if (client !== null) this.destroy(client)
+    for (const client of [this.client, this.opening]) {
+      if (client !== null) this.destroy(client)
+    }
   }
 
   private inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -170,8 +173,7 @@ export class Connection {
   ): Promise<Answer<Row>> {
     this.unreplicated = false
     try {
-      const answer = await this.withDeadline(
-        client,
+      const answer = await withDeadline(
         answerTimeoutMs,
         client.query<Row>({
           text: statement.text,
@@ -183,7 +185,7 @@ export class Connection {
       return answer
     } catch (error) {
       const fault = faultOf(error)
-      if (endsSession(fault) && fault.code !== UNREPLICATED) this.destroy(client, fault)
+      if (endsSession(fault)) this.destroy(client, fault)
       throw fault
     }
   }
@@ -191,16 +193,18 @@ export class Connection {
   private async connected(): Promise<Client> {
     if (this.client !== null) return this.client
     const client = this.newClient()
+    this.opening = client
     try {
       // The driver's own time limit ends with the handshake; ours includes the settings.
-      await this.withDeadline(
-        client,
+      await withDeadline(
         this.settings.connectTimeoutMs,
         client.connect().then(() => this.prepare(client)),
       )
     } catch (error) {
-      this.sockets.get(client)?.destroy()
+      this.destroy(client)
       throw faultOf(error)
+    } finally {
+      this.opening = null
     }
     this.client = client
     return client
@@ -251,31 +255,14 @@ export class Connection {
     if ('processID' in client && client.processID !== server.pid) this.listener.pooled?.()
   }
 
-  private async withDeadline<T>(client: Client, ms: number, answer: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new StorageFault('timeout', `PostgreSQL has not answered within ${ms} ms`, true))
-      }, ms)
-    })
-    try {
-      return await Promise.race([answer, late])
-    } finally {
-      clearTimeout(timer)
-      // Whoever came too late fails because its session is destroyed; nobody waits for it.
-      answer.catch(() => undefined)
-    }
-  }
-
   private destroy(client: Client, fault = sessionEnded()): void {
     this.sockets.get(client)?.destroy()
     if (this.client !== client) return
     this.client = null
-    this.listener.lost?.(fault)
+    if (!this.closed) this.listener.lost?.(fault)
   }
 }
 
-const UNREPLICATED = '01000'
 const BEGIN: Statement = { name: '', text: 'begin isolation level read committed' }
 const COMMIT: Statement = { name: '', text: 'commit' }
 const ROLLBACK: Statement = { name: '', text: 'rollback' }
@@ -292,9 +279,25 @@ select pg_is_in_recovery() as standby, pg_backend_pid() as pid,
   set_config('tcp_keepalives_idle', $7, false), set_config('tcp_keepalives_interval', '1', false),
   set_config('tcp_keepalives_count', '5', false), set_config('jit', 'off', false)`
 
+async function withDeadline<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new StorageFault('timeout', `PostgreSQL has not answered within ${ms} ms`, true))
+    }, ms)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+    // What comes too late fails because its session is destroyed then; nobody waits for it.
+    answer.catch(() => undefined)
+  }
+}
+
 function unreplicatedFault(): StorageFault {
   const text = 'PostgreSQL committed, but its wait for the synchronous standby was cancelled'
-  return new StorageFault(UNREPLICATED, text, true)
+  return new StorageFault('01000', text, true)
 }
 
 function sessionEnded(): StorageFault {
