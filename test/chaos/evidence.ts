@@ -156,8 +156,9 @@ export function keyOf(data: string): string | null {
   return /^\{"k":"([^"]+)"/.exec(data)?.[1] ?? null
 }
 
-export function dataOf(key: string, padding: number): string {
-  return `{"k":"${key}","pad":"${'x'.repeat(padding)}"}`
+/** `rest`: any JSON text. */
+export function dataOf(key: string, rest = '""'): string {
+  return `{"k":"${key}","pad":${rest}}`
 }
 
 export function shardOf(id: number): number {

@@ -84,17 +84,23 @@ function limitsOf(evidence: Evidence, f: 'concurrency' | 'rate'): Map<string, Qu
   return byQueue
 }
 
+/** A job that certainly waited in its queue, from the answer to its push until it was asked for. */
+interface Waiting {
+  readonly push: PushOp
+  readonly untilMs: number
+}
+
 /** Whoever certainly waited all through a pull, and came before what it got, was passed over. */
 export function order(evidence: Evidence, complain: Complain): void {
-  const waiting = new Map<string, PushOp[]>()
+  const waiting = new Map<string, Waiting[]>()
   for (const push of evidence.pushes) {
-    const isPlain = push.delayMs === 0 && push.ttlMs === 0 && push.dependsOn.length === 0
-    if (push.outcome !== 'ok' || !isPlain) continue
+    const untilMs = waitsUntilMs(evidence, push)
+    if (untilMs <= push.endMs) continue
     const list = waiting.get(push.queue)
-    if (list === undefined) waiting.set(push.queue, [push])
-    else list.push(push)
+    if (list === undefined) waiting.set(push.queue, [{ push, untilMs }])
+    else list.push({ push, untilMs })
   }
-  for (const list of waiting.values()) list.sort((a, b) => a.endMs - b.endMs)
+  for (const list of waiting.values()) list.sort((a, b) => a.push.endMs - b.push.endMs)
   for (const given of evidence.deliveries) {
     const passed = passedOver(evidence, given, waiting.get(given.queue) ?? [])
     if (passed !== null) {
@@ -103,32 +109,32 @@ export function order(evidence: Evidence, complain: Complain): void {
   }
 }
 
+/** 0 when it is not certain that it waits at all. */
+function waitsUntilMs(evidence: Evidence, push: PushOp): number {
+  const isPlain = push.delayMs === 0 && push.ttlMs === 0 && push.dependsOn.length === 0
+  const story = evidence.stories.get(push.id)
+  const first = story?.deliveries[0]
+  // Never seen, or with runs that nobody saw: somebody may have had it before.
+  if (push.outcome !== 'ok' || !isPlain || !first || first.attempts > 0) return 0
+  return story.runs.some((run) => run.f === 'cancel' && mayBeDone(run)) ? 0 : first.startMs
+}
+
 function passedOver(
   evidence: Evidence,
   given: Delivery,
-  waiting: readonly PushOp[],
+  waiting: readonly Waiting[],
 ): PushOp | null {
   const mine = evidence.stories.get(given.id)?.push ?? null
-  const fresh = mine?.outcome === 'ok' && given.attempts === 0 && mine.dependsOn.length === 0
-  for (const other of waiting) {
-    if (other.endMs >= given.startMs) return null
-    if (other.id === given.id || other.priority < given.priority) continue
-    const isBefore = fresh && mine !== null && other.endMs < mine.startMs && mine.delayMs === 0
-    if (other.priority === given.priority && !isBefore) continue
-    if (certainlyWaits(evidence, other, given)) return other
+  const isFresh = mine?.outcome === 'ok' && given.attempts === 0 && mine.dependsOn.length === 0
+  const cameMs = isFresh && mine.delayMs === 0 ? mine.startMs : 0
+  for (const { push, untilMs } of waiting) {
+    if (push.endMs >= given.startMs) return null
+    // Not after it: of one answer, or of answers that may have crossed.
+    if (untilMs <= given.endMs || push.priority < given.priority) continue
+    if (push.priority === given.priority && push.endMs >= cameMs) continue
+    if (evidence.shadows(push.queue, push.startMs, given.endMs) === 0) return push
   }
   return null
-}
-
-function certainlyWaits(evidence: Evidence, push: PushOp, given: Delivery): boolean {
-  const story = evidence.stories.get(push.id)
-  const first = story?.deliveries[0]
-  // Never seen: a pull that nobody saw the answer of may hold it.
-  if (story === undefined || first === undefined || first.attempts > 0) return false
-  // Of one answer, or of answers that may have crossed.
-  if (first.startMs <= given.endMs) return false
-  const cancelled = story.runs.some((run) => run.f === 'cancel' && mayBeDone(run))
-  return !cancelled && evidence.shadows(push.queue, push.startMs, given.endMs) === 0
 }
 
 export function uniqueKeys(evidence: Evidence, complain: Complain): void {

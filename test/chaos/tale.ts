@@ -26,7 +26,7 @@ export class Tale {
 
   push(when: When, id: number, terms: Partial<PushTerms> = {}): PushOp {
     const key = terms.key ?? `key-${id}`
-    const data = dataOf(key, 0)
+    const data = dataOf(key)
     const none = { priority: 0, delayMs: 0, ttlMs: 0, timeoutMs: 0, backoffMs: 0, maxAttempts: 0 }
     const plain = { ...none, queue: QUEUE, uniqueKey: null, dependsOn: [] }
     const known = (when[2] ?? 'ok') === 'ok' ? id : 0
@@ -99,7 +99,7 @@ export class Tale {
 
 function seenOf(seen: Partial<Seen>, queue: string): Seen {
   const id = seen.id ?? 0
-  const data = dataOf(`key-${id}`, 0)
+  const data = dataOf(`key-${id}`)
   const rest = { priority: 0, attempts: 0, token: 1, createdAtMs: 1, runAtMs: 1 }
   return { id, queue, data, ...rest, ...seen }
 }
