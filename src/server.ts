@@ -9,6 +9,7 @@ import { ShardRunner } from './cluster/shard-runner.ts'
 import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
+import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
@@ -32,6 +33,7 @@ export async function startPrimary(config: Config): Promise<void> {
     workers: config.workers,
     port: config.port,
     drainTimeoutMs: config.drainTimeoutMs,
+    isDurable: false,
     log,
     nowMs: () => clock.nowMs(),
     onReady: (port) => ready(config, log, port),
@@ -59,9 +61,11 @@ export function startWorker(config: Config): void {
     codec: wireCodec,
     events,
     log,
-    makeRunner: (mail, reserve) =>
+    durable: null,
+    makeRunner: (mail, hold, reserve) =>
       new ShardRunner({
         clock,
+        ...(hold === null ? {} : { hold }),
         mail,
         events,
         reserve,
@@ -72,13 +76,13 @@ export function startWorker(config: Config): void {
           bytes: config.retentionBytes,
         },
       }),
-    makeListeners: (gate) => listenersOf(config, identity.worker, gate, clock, log),
+    makeListeners: (gate) => listenersOf(config, identity, gate, clock, log),
   })
 }
 
 function listenersOf(
   config: Config,
-  workerIndex: number,
+  origin: HolderOrigin,
   gate: Gate,
   clock: Clock,
   log: Logger,
@@ -94,7 +98,7 @@ function listenersOf(
         auth: new Authenticator(config.authTokens, clock),
         log,
         frameBytesMax: config.frameBytesMax,
-        workerIndex,
+        origin,
         connectionsMax: config.connectionsMax,
         move: config.workers > 1 ? moveConnection : null,
       })

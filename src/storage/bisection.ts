@@ -8,7 +8,7 @@
 // Only for a batch of which storage says that it did not happen. One that may have happened must not be sent again
 // in parts: they would be stored beside the whole.
 
-import { RecordBatchReader, RecordBatchWriter } from './record-batch.ts'
+import { RecordBatchWriter, readRecordBatch } from './record-batch.ts'
 
 export class Bisection {
   /** Of the refused batch; its parts go there too. */
@@ -21,10 +21,7 @@ export class Bisection {
   /** `bytes` must stay as they are for as long as this is in use. */
   constructor(bytes: Buffer, side: number) {
     this.side = side
-    const reader = new RecordBatchReader(bytes)
-    for (let record = reader.next(); record !== null; record = reader.next()) {
-      this.records.push(record)
-    }
+    readRecordBatch(bytes, (record) => void this.records.push(record))
     this.ends = [this.records.length]
     this.refused()
   }

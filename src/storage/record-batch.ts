@@ -115,6 +115,12 @@ export class RecordBatchReader {
   }
 }
 
+/** Calls `each` with every record of a batch, in order: views. */
+export function readRecordBatch(bytes: Buffer, each: (record: Buffer) => void): void {
+  const reader = new RecordBatchReader(bytes)
+  for (let record = reader.next(); record !== null; record = reader.next()) each(record)
+}
+
 function checkLengths(bytes: Buffer, count: number): void {
   let at = HEADER_BYTES
   for (let i = 0; i < count; i++) {

@@ -6,7 +6,7 @@ import { dumpState } from '../../src/engine/state-dump.ts'
 import { EngineHarness } from '../support/engine-harness.ts'
 import { OwnPostgres } from '../support/own-postgres.ts'
 import { Player, playStep, steps } from '../support/shard-history.ts'
-import { type Database, migrated, StoredShard } from '../support/stored-shard.ts'
+import { type Database, migrated, PostgresShard } from '../support/postgres-shard.ts'
 
 /** The one that has most of the made-up queues. */
 const SHARD = 3
@@ -30,10 +30,10 @@ class Followed {
     retention: { count: 6, ageMs: 700, bytes: 150 },
   })
   readonly player = new Player()
-  readonly stored: StoredShard
+  readonly stored: PostgresShard
   private appended = 0
 
-  constructor(stored: StoredShard) {
+  constructor(stored: PostgresShard) {
     this.stored = stored
   }
 
@@ -61,7 +61,7 @@ describe('a shard in PostgreSQL', () => {
         fc.integer({ min: 1, max: 12 }),
         fc.integer({ min: 2, max: 40 }),
         async (history, batchSteps, checkpointSteps) => {
-          const stored = await StoredShard.claim(database, SHARD)
+          const stored = await PostgresShard.claim(database, SHARD)
           try {
             await forget(stored)
             const followed = new Followed(stored)
@@ -90,7 +90,7 @@ describe('a shard in PostgreSQL', () => {
 })
 
 /** As if nothing had ever been stored. */
-async function forget(stored: StoredShard): Promise<void> {
+async function forget(stored: PostgresShard): Promise<void> {
   await stored.rows(
     `truncate ${stored.table('journal')}, ${stored.table('job')}, ${stored.table('checkpoint')}`,
   )

@@ -1,126 +1,125 @@
-// One shard in PostgreSQL, as a worker keeps it: claimed, appended to, loaded, checkpointed.
-//
-// The journal is written with plain inserts: what guards them is tested elsewhere.
+// What a storage gives back of a shard, and what there is to store: the records of a real one.
 
-import { randomUUID } from 'node:crypto'
 import { Restore } from '../../src/engine/restore.ts'
+import type { ShardState } from '../../src/engine/shard-state.ts'
+import { jobRows } from '../../src/engine/snapshot.ts'
 import { dumpState } from '../../src/engine/state-dump.ts'
-import type { CheckpointMade } from '../../src/engine/storage-port.ts'
-import { CheckpointMaker } from '../../src/storage/postgres/checkpoint/checkpoint-maker.ts'
-import type { Fence } from '../../src/storage/postgres/checkpoint/fence.ts'
-import { type LoadedShard, loadShard } from '../../src/storage/postgres/checkpoint/load.ts'
-import { Connection } from '../../src/storage/postgres/connection.ts'
-import { migrate } from '../../src/storage/postgres/migrate.ts'
-import { RecordBatchReader, RecordBatchWriter } from '../../src/storage/record-batch.ts'
+import type { Batch, JobRow, ShardReader } from '../../src/engine/storage-port.ts'
+import { RecordBatchWriter, readRecordBatch } from '../../src/storage/record-batch.ts'
+import { EngineHarness, queueOfShard } from './engine-harness.ts'
 
-export interface Database {
-  readonly url: string
-  readonly schema: string
+export function batchAt(position: number, side: number, records: readonly Buffer[]): Batch {
+  const writer = new RecordBatchWriter()
+  for (const record of records) writer.append(record)
+  return { position, side, count: records.length, bytes: writer.seal() }
 }
 
-export function connectionTo({ url, schema }: Database, applicationName = 'test'): Connection {
-  return new Connection({
-    url,
-    schema,
-    applicationName,
-    statementTimeoutMs: 30_000,
-    answerTimeoutMs: 30_000,
-    connectTimeoutMs: 10_000,
-    lockTimeoutMs: 10_000,
-    synchronousCommit: 'on',
-  })
+export function textBatch(position: number, side: number, ...records: string[]): Batch {
+  return batchAt(
+    position,
+    side,
+    records.map((record) => Buffer.from(record)),
+  )
 }
 
-export async function migrated(database: Database): Promise<Database> {
-  const connection = connectionTo(database)
-  await migrate(connection, database.schema)
-  await connection.close()
-  return database
+/** Keeps what it is given, in order. */
+export class Collector implements ShardReader {
+  readonly calls: string[] = []
+  readonly rows: JobRow[] = []
+  /** As text. */
+  readonly records: string[] = []
+
+  meta(): void {
+    this.called('meta')
+  }
+
+  job(row: JobRow): void {
+    this.called('job')
+    this.rows.push(copyOf(row))
+  }
+
+  checkpointEnded(): void {
+    this.called('checkpointEnded')
+  }
+
+  batch(bytes: Buffer): void {
+    this.called('batch')
+    readRecordBatch(bytes, (record) => void this.records.push(record.toString()))
+  }
+
+  private called(what: string): void {
+    if (this.calls.at(-1) !== what) this.calls.push(what)
+  }
 }
 
-export function eachRecord(bytes: Buffer, each: (record: Buffer) => void): void {
-  const reader = new RecordBatchReader(bytes)
-  for (let record = reader.next(); record !== null; record = reader.next()) each(record)
+export function restoreOf(shard: number): Restore {
+  return new Restore(shard, readRecordBatch)
 }
 
-/** What the storage has of a shard, and how it looks. */
-export interface Recovered extends LoadedShard {
-  readonly restore: Restore
-  readonly dump: string
+/** In order of id, as the state would be stored. */
+export function rowsOf(state: ShardState): JobRow[] {
+  return sortedById(Array.from(jobRows(state), copyOf))
 }
 
-export class StoredShard {
+export function sortedById(rows: readonly JobRow[]): JobRow[] {
+  return [...rows].sort((a, b) => a.id - b.id)
+}
+
+function copyOf(row: JobRow): JobRow {
+  const result = row.result === null ? null : Buffer.from(row.result)
+  return { ...row, data: Buffer.from(row.data), result }
+}
+
+/** A shard with jobs in every state, whose records can be stored in pieces. */
+export class LivingShard {
   readonly shard: number
-  readonly connection: Connection
-  readonly maker: CheckpointMaker
-  fence: Fence
-  position = 0
-  side = 0
-  private readonly database: Database
+  readonly queue: string
+  readonly engine = new EngineHarness({ records: true, retention: { count: 3 } })
+  private stored = 0
 
-  private constructor(database: Database, fence: Fence, historyDays: number) {
-    const applicationName = `flashq:${fence.owner}`
-    this.database = database
-    this.shard = fence.shard
-    this.fence = fence
-    this.connection = connectionTo(database, applicationName)
-    this.maker = new CheckpointMaker({ ...database, applicationName, historyDays })
+  constructor(shard: number) {
+    this.shard = shard
+    this.queue = queueOfShard(shard)
   }
 
-  /** Claimed anew: whoever had it before is fenced. */
-  static async claim(database: Database, shard: number, historyDays = 7): Promise<StoredShard> {
-    const fence: Fence = { shard, owner: randomUUID(), epoch: 0 }
-    const stored = new StoredShard(database, fence, historyDays)
-    const rows = await stored.rows<{ epoch: number }>(
-      `update ${stored.table('shard')} set owner = $1, epoch = epoch + 1 where shard = $2 returning epoch`,
-      [fence.owner, shard],
-    )
-    stored.fence = { ...fence, epoch: rows[0]?.epoch as number }
-    return stored
+  get state(): ShardState {
+    return this.engine.shardOf(this.queue).state
   }
 
-  table(name: string): string {
-    return `"${this.database.schema}".${name}`
+  dump(): string {
+    return dumpState(this.state)
   }
 
-  async rows<Row extends Record<string, unknown>>(
-    text: string,
-    values: readonly unknown[] = [],
-  ): Promise<readonly Row[]> {
-    return (await this.connection.query<Row>({ name: '', text }, values)).rows
+  /** Records since the last call. */
+  newRecords(): Buffer[] {
+    const all = this.engine.records[this.shard] as Buffer[]
+    const fresh = all.slice(this.stored)
+    this.stored = all.length
+    return fresh
   }
 
-  async append(records: readonly Buffer[]): Promise<void> {
-    const writer = new RecordBatchWriter()
-    for (const record of records) writer.append(record)
-    this.position++
-    await this.rows(
-      `insert into ${this.table('journal')} (slot, position, epoch, count, records) values ($1, $2, $3, $4, $5)`,
-      [this.shard * 2 + this.side, this.position, this.fence.epoch, records.length, writer.seal()],
-    )
-  }
-
-  /** Covers all that was appended, from the other side on. */
-  async checkpoint(): Promise<CheckpointMade | 'fenced'> {
-    const covered = this.position
-    this.side = 1 - this.side
-    const made = await this.maker.checkpoint(this.fence, covered)
-    if (made !== 'fenced') await this.emptyOtherSide()
-    return made
-  }
-
-  async emptyOtherSide(): Promise<void> {
-    await this.rows(`truncate ${this.table(`journal_${this.shard * 2 + 1 - this.side}`)}`)
-  }
-
-  async load(): Promise<Recovered> {
-    const restore = new Restore(this.shard, eachRecord)
-    const loaded = await loadShard(this.connection, this.database.schema, this.fence, restore)
-    return { ...loaded, restore, dump: dumpState(restore.state) }
-  }
-
-  async close(): Promise<void> {
-    await this.maker.stop()
-    await this.connection.close()
+  /** Jobs come into every state, others leave; different ones each round. */
+  live(round: number): void {
+    const { engine: q, queue } = this
+    const odd = `${queue}-${round}`
+    q.pull(queue, { lease: 60_000, release_on_close: true })
+    q.push(queue, { round, odd: 'NUL \u0000, half \ud800, ü' }, { priority: -3, tags: ['a\u0000'] })
+    q.push(queue, odd, { unique_key: `key ${round} \u0000 \ud800`, backoff: 5, max_attempts: 9 })
+    q.push(queue, 1e308, { delay: 1e9 + round, ttl: 2e9, timeout: 3e9 })
+    q.push(queue, 'child', { depends_on: [q.push(queue, 'parent', { delay: 5e9 })] })
+    const done = q.push(queue, 'done', { priority: 100 })
+    q.pull(queue)
+    q.ack(done, { result: { done, text: '\u0000' } })
+    const dead = q.push(queue, 'dead', { priority: 100, max_attempts: 1 })
+    q.pull(queue, { token: true })
+    q.fail(dead, 'böse \u0000 \ud800')
+    const busy = q.push(queue, 'busy', { priority: 100 })
+    q.pull(queue, { token: true, lease: 60_000, release_on_close: true }, 2 ** 40 + round)
+    q.send({ cmd: 'PROGRESS', id: busy, progress: 40, message: 'half \u0000' })
+    q.send({ cmd: 'SETCONCURRENCY', queue, limit: 1000 + round })
+    q.send({ cmd: 'RATELIMIT', queue, limit: 5000 + round })
+    const cron = { cmd: 'CRON', name: queue, queue, schedule: '0 0 1 1 *', data: { round } }
+    q.send({ ...cron, priority: round })
+    q.advance(10)
   }
 }

@@ -29,6 +29,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:net',
       'node:os',
       'node:path',
+      'node:readline',
       'node:stream',
       'node:stream/promises',
       'node:timers/promises',
