@@ -9,7 +9,7 @@ import { ShardRunner } from './cluster/shard-runner.ts'
 import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
-import { type DurableNode, durableWorker, startDurableNode } from './durable.ts'
+import type { DurableNode } from './durable.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -54,6 +54,7 @@ export async function startPrimary(config: Config): Promise<void> {
   process.on('SIGINT', (signal) => primary.stop(signal))
   if (isDurable) {
     try {
+      const { startDurableNode } = await import('./durable.ts')
       node = await startDurableNode(config, log, {
         onLease: (untilMs) => primary.leaseRenewed(untilMs),
       })
@@ -78,21 +79,25 @@ function exit(code: number, node: DurableNode | null, log: Logger): void {
   )
 }
 
-export function startWorker(config: Config): void {
+export async function startWorker(config: Config): Promise<void> {
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
+  // Loaded only where there is a database.
+  const durable =
+    config.databaseUrl === null
+      ? null
+      : (await import('./durable.ts')).durableWorker(config, clock, log, runnerNow)
   runWorker({
     ...identity,
     clock,
     codec: wireCodec,
     events,
     log,
-    durable:
-      config.databaseUrl === null ? null : durableWorker(config, clock, log, runnerNow),
+    durable,
     makeRunner: (mail, hold, reserve) => {
       runner = new ShardRunner({
         clock,

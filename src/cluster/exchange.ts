@@ -251,11 +251,12 @@ export class Exchange implements Gate {
   /** Lets go of up to `count` shards: of those that hold nothing, or of any where they are durable. */
   async giveBackShards(count: number): Promise<ShardId[]> {
     const { runner, keeper, table } = this
-    const given: ShardId[] = []
-    for (let shard = 0; shard < limits.shards && given.length < count; shard++) {
-      const isFree = keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)
-      if (runner.owns(shard) && isFree) given.push(shard)
-    }
+    // Those with least in them first: what others wait for meanwhile is shortest.
+    const given = Array.from({ length: limits.shards }, (_, shard) => shard)
+      .filter((shard) => runner.owns(shard))
+      .filter((shard) => (keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)))
+      .sort((a, b) => runner.jobCountOf(a) - runner.jobCountOf(b))
+      .slice(0, count)
     for (const shard of given) {
       if (keeper === null) runner.disown(shard)
       this.givenBack.set(shard, table?.epochs[shard] ?? 0)

@@ -45,6 +45,7 @@ export interface Runner extends ParentMail {
   queues(): QueueInfo[]
   crons(): CronInfo[]
   jobCount(): number
+  jobCountOf(shard: ShardId): number
   /** Every waiting pull is answered `draining`. */
   endWaits(): void
   start(): void

@@ -304,8 +304,13 @@ export class ShardRunner {
   /** Jobs that are not finished. */
   jobCount(): number {
     let count = 0
-    for (const { state } of this.owned) count += state.jobs.live - state.finished.count
+    for (const { id } of this.owned) count += this.jobCountOf(id)
     return count
+  }
+
+  jobCountOf(shard: ShardId): number {
+    const state = this.shards[shard]?.state
+    return state === undefined ? 0 : state.jobs.live - state.finished.count
   }
 
   private take(shard: Shard): void {
