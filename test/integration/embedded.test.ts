@@ -1,7 +1,16 @@
 // DATABASE_URL=embedded, with the real binaries. Build first (`make build`).
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -13,6 +22,9 @@ import { eventually } from '../support/eventually.ts'
 import { OwnPostgres, queryOnce } from '../support/own-postgres.ts'
 import { isAlive } from '../support/server-process.ts'
 
+const isRoot = process.getuid?.() === 0
+/** A user that is neither root nor nobody: daemon or bin. It must have a name: initdb asks for it. */
+const OTHER = 1
 const LAUNCHER = fileURLToPath(new URL('../../dist/storage/embedded/launcher.js', import.meta.url))
 
 describe('the embedded PostgreSQL', () => {
@@ -27,7 +39,7 @@ describe('the embedded PostgreSQL', () => {
 
     const second = new Log()
     const two = await start(dataDir, second)
-    expect(second.texts).toEqual([])
+    expect(second.texts).toEqual(['PostgreSQL started'])
     expect(await queryOnce(two.url, 'select n from kept')).toEqual([{ n: 7 }])
   })
 
@@ -144,7 +156,48 @@ describe('the embedded PostgreSQL', () => {
     ])
   })
 
-  it.runIf(process.getuid?.() === 0)('says which folder is in the way of its account', async () => {
+  it.runIf(isRoot)('runs below a server that is root as the owner of its cluster', async () => {
+    const dataDir = tempFolder()
+    chownSync(dataDir, OTHER, OTHER)
+    const { child, url } = await startElsewhere(dataDir, OTHER)
+    await queryOnce(url, 'create table kept (n int)')
+    await kill(child)
+    const next = await start(dataDir)
+    expect(await queryOnce(next.url, 'select n from kept')).toEqual([])
+    expect(statSync(join(dataDir, 'postgres')).uid).toBe(OTHER)
+  })
+
+  it.runIf(isRoot)('takes over a cluster whose files were given to root', async () => {
+    const dataDir = tempFolder()
+    const one = await start(dataDir)
+    await queryOnce(one.url, 'create table kept (n int)')
+    await one.stop()
+    execFileSync('chown', ['-R', '0:0', dataDir])
+    const two = await start(dataDir)
+    expect(await queryOnce(two.url, 'select n from kept')).toEqual([])
+  })
+
+  it('says what is wrong when it cannot use its folder', async () => {
+    const file = join(tempFolder(), 'file')
+    writeFileSync(file, '')
+    await expect(start(file)).rejects.toMatchObject({
+      name: 'StorageFault',
+      code: 'embedded_failed',
+      message: expect.stringContaining(file),
+    })
+  })
+
+  it('says why PostgreSQL does not start', async () => {
+    const dataDir = tempFolder()
+    await (await start(dataDir)).stop()
+    rmSync(join(dataDir, 'postgres', 'global', 'pg_control'))
+    await expect(start(dataDir)).rejects.toMatchObject({
+      code: 'embedded_failed',
+      message: expect.stringMatching(/does not start: .*pg_control/s),
+    })
+  })
+
+  it.runIf(isRoot)('says which folder is in the way of its account', async () => {
     const parent = tempFolder()
     chmodSync(parent, 0o700)
     await expect(start(join(parent, 'data'))).rejects.toMatchObject({
@@ -207,6 +260,7 @@ async function start(dataDir: string, log: EmbeddedLog = new Log()): Promise<Emb
 /** In a process of its own, that can be killed. */
 async function startElsewhere(
   dataDir: string,
+  uid?: number,
 ): Promise<{ child: ChildProcess; url: string; pid: number }> {
   if (!existsSync(LAUNCHER)) throw new Error(`${LAUNCHER} is not there: build the server first`)
   const program = `
@@ -214,6 +268,7 @@ async function startElsewhere(
     const log = { info() {}, warn() {}, error() {} }
     console.log((await startEmbedded({ dataDir: ${JSON.stringify(dataDir)}, log })).url)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     cwd: dirname(LAUNCHER),
     stdio: ['ignore', 'pipe', 'inherit'],
   })

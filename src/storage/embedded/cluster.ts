@@ -96,7 +96,9 @@ async function initdb(folder: string, binaries: Binaries, account: Account | nul
     child.once('error', reject)
     child.once('close', resolve)
   }).catch((cause) => {
-    throw new StorageFault('embedded_failed', `cannot run initdb: ${cause.message}`, false, cause)
+    // "No such file" of a program that is there: its loader is not. Alpine has musl in place of glibc.
+    const text = `cannot run PostgreSQL's initdb: ${cause.message} (on Linux it needs glibc)`
+    throw new StorageFault('embedded_failed', text, false, cause)
   })
   if (code !== 0) {
     throw new StorageFault('embedded_failed', `initdb failed: ${errors.trim()}`, false)

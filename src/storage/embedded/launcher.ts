@@ -9,6 +9,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { StorageFault } from '../../engine/storage-port.ts'
 import { accountFor } from './account.ts'
 import { installedBinaries, usableBinaries } from './binaries.ts'
 import { prepareCluster } from './cluster.ts'
@@ -45,6 +46,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     await runFolder.remove()
     throw error
   }
+  options.log.info(
+    { postgresPid: postmaster.pid, socketFolder: runFolder.path },
+    'PostgreSQL started',
+  )
   const ending = new AbortController()
   keepRunning(postmaster, options.log, ending.signal)
   let stopped: Promise<void> | null = null
@@ -66,12 +71,20 @@ export interface Prepared {
   /** Not started yet; whoever starts it, stops it, and removes the run folder after that. */
   readonly postmaster: Postmaster
   readonly runFolder: RunFolder
-  readonly cluster: string
 }
 
 export async function prepareEmbedded(options: EmbeddedOptions): Promise<Prepared> {
+  try {
+    return await prepare(resolve(options.dataDir), options)
+  } catch (error) {
+    if (error instanceof StorageFault) throw error
+    const text = `cannot prepare PostgreSQL in ${options.dataDir}: ${(error as Error).message}`
+    throw new StorageFault('embedded_failed', text, false, error)
+  }
+}
+
+async function prepare(dataDir: string, options: EmbeddedOptions): Promise<Prepared> {
   const { log, settings = {} } = options
-  const dataDir = resolve(options.dataDir)
   mkdirSync(dataDir, { recursive: true })
   const cluster = join(dataDir, 'postgres')
   const account = accountFor(cluster)
@@ -80,7 +93,7 @@ export async function prepareEmbedded(options: EmbeddedOptions): Promise<Prepare
   await prepareCluster(cluster, binaries, account, log)
   const runFolder = await RunFolder.make(account)
   const postmaster = new Postmaster({ binaries, account, cluster, runFolder, log, settings })
-  return { postmaster, runFolder, cluster }
+  return { postmaster, runFolder }
 }
 
 /** Starts it again whenever it dies: at once, then slower while its lives are short. */

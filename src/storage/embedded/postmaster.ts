@@ -61,6 +61,7 @@ const READY = 'database system is ready to accept connections'
 /** Backends of a postmaster that was killed end by themselves, soon. */
 const LEFT_OVER = 'pre-existing shared memory block'
 const LEFT_OVER_MS_MAX = 30_000
+const LAST_WORDS_MS_MAX = 1000
 
 /** `read` fails at the end of the pipe. Then: stop PostgreSQL, and when it is gone, remove its run folder. */
 const WATCHDOG = `read word && exit
@@ -162,7 +163,10 @@ export class Postmaster {
         if (this.messages.line(line) === READY) resolve()
       })
     })
+    const closed = new Promise((resolve) => child.once('close', resolve))
     isReady = await Promise.race([ready.then(() => true), this.exited.then(() => false)])
+    // Why it ended may still be on its way here.
+    if (!isReady) await Promise.race([closed, sleep(LAST_WORDS_MS_MAX)])
     this.messages.isQuiet = !isReady
     return isReady
   }

@@ -52,12 +52,12 @@ export async function copyOut(
   if (failure !== null) throw failure.error
 }
 
-/** `COPY … FROM STDIN`, of chunks that are made when there is room for them. */
+/** `COPY … FROM STDIN`, of chunks that are made when there is room for them. Resolves to how many bytes they were. */
 export async function copyIn(
   session: Session,
   text: string,
   chunks: Iterable<Buffer>,
-): Promise<void> {
+): Promise<number> {
   const stream = session.client.query(copyFrom(text))
   let stalled: (fault: StorageFault) => void = () => undefined
   const ended = new Promise<void>((resolve, reject) => {
@@ -68,10 +68,12 @@ export async function copyIn(
   const watch = new StallWatch(stalled)
   // It may fail while a chunk is being made; that is noticed at the next one.
   ended.catch(() => undefined)
+  let bytes = 0
   let making = true
   try {
     for (const chunk of chunks) {
       making = false
+      bytes += chunk.length
       await Promise.race([written(stream, chunk), ended])
       watch.moved()
       making = true
@@ -79,6 +81,7 @@ export async function copyIn(
     making = false
     stream.end()
     await ended
+    return bytes
   } catch (error) {
     if (!making) throw faultOf(error)
     // PostgreSQL is told to forget the rows, and is ready for the next statement.

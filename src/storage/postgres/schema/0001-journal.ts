@@ -1,4 +1,4 @@
-// Version 1: nodes, shards, the journal, and the jobs of checkpoints.
+// Version 1: nodes, shards, the journal, the jobs of checkpoints, and what people read.
 //
 //   node ◀── shard ──▶ journal_0 … journal_63     two per shard: slot = shard * 2 + side
 //              └─────▶ job_0 … job_63             two per shard: slot = shard * 2 + generation % 2
@@ -9,6 +9,8 @@
 // 3. `node` and `shard` are updated in place: their pages have room for it (HOT), and no index has a column that changes.
 
 import { limits } from '../../../engine/limits.ts'
+import { historyTable } from './history-table.ts'
+import { views } from './views.ts'
 
 const SIDES = 2
 
@@ -18,6 +20,8 @@ export function journal(schema: string): string {
     tables(schema),
     ...slots.map((slot) => partition(schema, 'journal', slot)),
     ...slots.map((slot) => partition(schema, 'job', slot)),
+    historyTable(schema),
+    views(schema),
     `insert into ${schema}.shard (shard) select generate_series(0, ${limits.shards - 1});`,
   ].join('\n')
 }
@@ -65,27 +69,28 @@ create table ${schema}.journal (
 ) partition by list (slot);
 alter table ${schema}.journal alter column records set storage external;
 
--- The jobs that were alive at a shard's newest checkpoint, and of the one before. Times are Unix milliseconds, 0 = none.
+-- The jobs that were alive at a shard's newest checkpoint, and of the one before. Times are Unix milliseconds.
+-- What does not apply is null. Rows with negative ids are no jobs: what a checkpoint has besides them, in pieces.
 create table ${schema}.job (
   slot smallint not null,
   id bigint not null,
   queue text not null,
   state text not null,
-  priority int not null,
-  attempts bigint not null,
-  max_attempts bigint not null,
-  created_at_ms double precision not null,
-  run_at_ms double precision not null,
-  started_at_ms double precision not null,
-  finished_at_ms double precision not null,
-  backoff_ms double precision not null,
-  ttl_ms double precision not null,
-  timeout_ms double precision not null,
-  progress smallint not null,
-  token double precision not null,
-  lease_ms double precision not null,
-  lease_until_ms double precision not null,
-  holder double precision not null,
+  priority int,
+  attempts bigint,
+  max_attempts bigint,
+  created_at_ms double precision,
+  run_at_ms double precision,
+  started_at_ms double precision,
+  finished_at_ms double precision,
+  backoff_ms double precision,
+  ttl_ms double precision,
+  timeout_ms double precision,
+  progress smallint,
+  token double precision,
+  lease_ms double precision,
+  lease_until_ms double precision,
+  holder double precision,
   data bytea not null,
   result bytea,
   rest bytea
@@ -93,7 +98,7 @@ create table ${schema}.job (
 alter table ${schema}.job alter column data set storage external;
 alter table ${schema}.job alter column result set storage external;
 
--- What a checkpoint has besides rows: queues, crons, counters, outcomes.
+-- The newest checkpoint of each shard: bytes are those of its rows.
 create table ${schema}.checkpoint (
   shard int not null,
   generation bigint not null,
@@ -101,9 +106,7 @@ create table ${schema}.checkpoint (
   jobs bigint not null,
   bytes bigint not null,
   made_at timestamptz not null default clock_timestamp(),
-  meta bytea not null,
   primary key (shard, generation)
 );
-alter table ${schema}.checkpoint alter column meta set storage external;
 `
 }
