@@ -148,7 +148,7 @@ class Pair {
     if (this.isCut) return
     this.isCut = true
     this.proxy.forget(this)
-    for (const socket of Object.values(this.sockets)) socket.resetAndDestroy()
+    for (const socket of Object.values(this.sockets)) reset(socket)
   }
 
   private pass(side: Side, piece: Buffer): void {
@@ -222,6 +222,12 @@ class Pair {
 interface Late {
   readonly piece: Buffer | null
   readonly dueMs: number
+}
+
+/** A Unix socket knows no reset: its end is as sudden. */
+function reset(socket: Socket): void {
+  if (socket.localAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function other(side: Side): Side {
