@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Restore } from '../../src/engine/restore.ts'
+import type { Shard } from '../../src/engine/shard.ts'
 import { tidyOneSlab } from '../../src/engine/shard-tidy.ts'
 import { dumpState } from '../../src/engine/state-dump.ts'
 import { EngineHarness } from '../support/engine-harness.ts'
@@ -33,14 +34,13 @@ class Followers {
   }
 
   checkpoint(seed: number): void {
-    const { state } = this.engine.shards[this.shard] ?? {}
-    if (state === undefined) return
+    const { state } = this.engine.shards[this.shard] as Shard
     const restore = restoreOf(this.shard, storedOf(state), (count) => shuffled(count, seed))
     this.all.push({ restore, applied: this.engine.records[this.shard]?.length ?? 0 })
   }
 
   compare(): void {
-    const dump = dumpState(this.engine.shards[this.shard]?.state as never)
+    const dump = dumpState((this.engine.shards[this.shard] as Shard).state)
     const records = this.engine.records[this.shard] ?? []
     for (const follower of this.all) {
       follower.restore.batch(batchOf(records.slice(follower.applied)))
@@ -52,8 +52,7 @@ class Followers {
 
   /** A checkpoint of what was restored is the checkpoint of the owner, in one form for each. */
   compareCheckpoints(): void {
-    const { state } = this.engine.shards[this.shard] ?? {}
-    if (state === undefined) return
+    const { state } = this.engine.shards[this.shard] as Shard
     const own = storedOf(state)
     for (const { restore } of this.all) {
       const again = restoreOf(this.shard, storedOf(restore.state)).state

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import type { Shard } from '../../../src/engine/shard.ts'
 import { forEachJob } from '../../../src/engine/snapshot.ts'
-import { dumpState } from '../../../src/engine/state-dump.ts'
+import { dumpState, hashState } from '../../../src/engine/state-dump.ts'
 import { type JobRow, StorageFault } from '../../../src/engine/storage-port.ts'
 import { EngineHarness, queueOfShard, START_MS } from '../../support/engine-harness.ts'
 import { batchOf, emptyRestore, restoreOf, type Stored, storedOf } from '../../support/restored.ts'
+import pinned from './checkpoint.json' with { type: 'json' }
 
 const SHARD = 4
 const here = queueOfShard(SHARD)
@@ -18,7 +20,7 @@ beforeEach(() => {
   shard = q.shards[SHARD] as Shard
 })
 
-const stored = (): Stored => storedOf(shard.state)
+const stored = (): Stored => storedOf((q.shards[SHARD] as Shard).state)
 const row = (id: number): JobRow => stored().rows.find((each) => each.id === id) as JobRow
 const faultOf = (action: () => unknown): string => {
   try {
@@ -30,6 +32,68 @@ const faultOf = (action: () => unknown): string => {
   }
   throw new Error('no fault')
 }
+
+/** Something of everything that a checkpoint may hold. */
+function everything(): void {
+  const plain = q.send({
+    cmd: 'PUSHB',
+    queue: here,
+    jobs: [1, 2, 3, 4, 5].map((data) => ({ data })),
+  })
+  q.pullIds(here, 4, { lease: 5000, release_on_close: true })
+  q.ack(plain.ids[2] as number, { result: 'ü' })
+  q.ack(plain.ids[0] as number)
+  q.fail(plain.ids[1] as number, 'half \ud800')
+  q.push(here, 6, { delay: 1000, ttl: 9000, priority: -1, unique_key: 'k"', tags: ['t'] })
+  const last = q.push(here, 7, { max_attempts: 1, timeout: 800, backoff: 3, priority: 5 })
+  q.pull(here)
+  q.send({ cmd: 'PROGRESS', id: plain.ids[3] as number, progress: 7, message: 'm' })
+  q.fail(last)
+  q.push(here, 8, { depends_on: [q.push(there), plain.ids[3]] })
+  q.send({ cmd: 'CANCEL', id: q.push(here) })
+  const second = queuesOf(SHARD)[1] as string
+  q.push(second, 9)
+  q.send({ cmd: 'RATELIMIT', queue: second, limit: 3 })
+  q.pull(second)
+  q.send({ cmd: 'SETCONCURRENCY', queue: second, limit: 4 })
+  q.send({ cmd: 'PAUSE', queue: second })
+  q.crash(SHARD, { skipped: 3 })
+  q.send({ cmd: 'CRON', name: here, queue: here, schedule: '*/1', data: { c: 1 }, priority: 2 })
+  q.send({ cmd: 'CRON', name: second, queue: here, schedule: '0 0 1 1 *', data: 2 })
+  q.advance(1000)
+}
+
+function queuesOf(shard: number): string[] {
+  const names = Array.from({ length: 200 }, (_, i) => `q${i}`)
+  return names.filter((name) => shardOfQueue(name) === shard)
+}
+
+describe('a checkpoint', () => {
+  beforeEach(everything)
+
+  it('has these bytes and rows', () => {
+    const { meta, rows } = stored()
+    const texts = rows.map(({ data, result, ...row }) => ({
+      ...row,
+      data: data.toString(),
+      result: result === null ? null : result.toString(),
+    }))
+    expect(meta.toString('hex')).toBe(pinned.meta)
+    expect(texts).toEqual(pinned.rows)
+  })
+
+  it('as pinned gives the state as pinned', () => {
+    const meta = Buffer.from(pinned.meta, 'hex')
+    const rows = pinned.rows.map((each) => ({
+      ...each,
+      data: Buffer.from(each.data),
+      result: each.result === null ? null : Buffer.from(each.result),
+    }))
+    const restored = restoreOf(SHARD, { meta, rows }).state
+    expect(dumpState(restored)).toBe(dumpState((q.shards[SHARD] as Shard).state))
+    expect(hashState(restored)).toBe(pinned.stateHash)
+  })
+})
 
 describe('a row', () => {
   it('of a waiting job has its options, and its data byte for byte', () => {
