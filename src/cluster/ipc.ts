@@ -7,6 +7,8 @@
 //     ◀───────────────────────────── open         every worker is linked: bind the listeners
 //     opened | failed ───────────────────▶
 //     reserve, released, load ───────────▶
+//     serving ───────────────────────────▶        these shards are recovered (with a database)
+//     ◀──────────────────────────── lease         nobody else takes this node's shards until then
 //     move + socket ─────────────────────▶        all that this connection does is another worker's
 //     ◀──────────────────── adopt + socket        so it is yours now
 //     ◀────────────────── release, drain, exit
@@ -48,6 +50,8 @@ export type ToWorker =
   | { readonly kind: 'release'; readonly count: number }
   /** Comes with the socket of a connection whose session was `holder` at another worker. */
   | { readonly kind: 'adopt'; readonly holder: number; readonly authed: boolean }
+  /** Until when, on the system's monotonic clock in ms, no other node can take shards of this one. */
+  | { readonly kind: 'lease'; readonly untilMs: number }
   | { readonly kind: 'drain' }
   | { readonly kind: 'exit' }
 
@@ -59,6 +63,7 @@ export type ToPrimary =
   | { readonly kind: 'failed'; readonly text: string }
   | { readonly kind: 'reserve'; readonly shard: ShardId }
   | { readonly kind: 'released'; readonly shards: readonly ShardId[] }
+  | { readonly kind: 'serving'; readonly shards: readonly ShardId[] }
   | MoveMessage
   | { readonly kind: 'load'; readonly jobs: number }
   | { readonly kind: 'drained' }
@@ -76,6 +81,8 @@ export function readToWorker(message: unknown): ToWorker | null {
       return isCount(message['holder']) && typeof message['authed'] === 'boolean'
         ? { kind: 'adopt', holder: message['holder'], authed: message['authed'] }
         : null
+    case 'lease':
+      return isCount(message['untilMs']) ? { kind: 'lease', untilMs: message['untilMs'] } : null
     case 'drain':
       return { kind: 'drain' }
     case 'exit':
@@ -101,6 +108,7 @@ export function readToPrimary(message: unknown): ToPrimary | null {
     case 'reserve':
       return isCount(shard) ? { kind, shard } : null
     case 'released':
+    case 'serving':
       return isList(shards, isCount) ? { kind, shards } : null
     case 'move':
       return isCount(to) && isCount(holder) && typeof authed === 'boolean'

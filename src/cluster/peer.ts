@@ -29,6 +29,8 @@ import {
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import type { ReplyHold } from './reply-hold.ts'
+import { isPull } from './request.ts'
 import type { Runner } from './runner.ts'
 
 /** What a peer needs of its worker. */
@@ -36,6 +38,7 @@ export interface PeerHost {
   readonly codec: WireCodec
   readonly runner: Runner
   readonly turn: Turn
+  readonly hold: ReplyHold | null
   /** The peer has said who it is; an older link of the same worker index is over. */
   peerNamed(peer: Peer): void
   peerClosed(peer: Peer): void
@@ -131,20 +134,30 @@ export class Peer implements FrameHandler {
     const lineFrom = from + 13
     const lineTo = to - 1
     const { codec, runner } = this.host
-    if (shard !== ANY_SHARD && !runner.owns(shard))
+    if (shard !== ANY_SHARD && !runner.serves(shard))
       return this.notOwner(no, bytes, lineFrom, lineTo)
     const { command } = this
     const refusal = codec.scan(bytes, lineFrom, lineTo, command)
     const slot = new LinkSlot(this, no)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     if (shard === ANY_SHARD && !this.ownsAll()) return this.notOwner(no, bytes, lineFrom, lineTo)
-    runner.executeAway(command, codec.reply(command, slot), holder)
+    const { hold } = this.host
+    const out = hold === null ? slot : hold.slot(slot, this.bounceOf(no, bytes, lineFrom, lineTo))
+    runner.executeAway(command, codec.reply(command, out), holder)
     const held = runner.takeHeldSlots()
-    if (held !== null) this.fence(held)
+    if (held !== null) slot.fence(held)
+  }
+
+  /** A pull whose shard moves on goes back to its worker, which asks the next owner. */
+  private bounceOf(no: number, bytes: Buffer, from: number, to: number): (() => void) | null {
+    if (!isPull(this.command.op)) return null
+    const line = Buffer.from(bytes.subarray(from, to))
+    return () => this.notOwner(no, line, 0, line.length)
   }
 
   /** Slots that its requests have freed are given on when their answers are on their way to the clients. */
-  private fence(held: readonly HeldSlots[]): void {
+  fence(held: readonly HeldSlots[]): void {
+    if (this.isClosed) return void this.host.runner.freeSlots(held)
     const { writer } = this.outbox
     endFrame(writer, beginFrame(writer, FrameKind.fence))
     this.outbox.added()
@@ -153,14 +166,15 @@ export class Peer implements FrameHandler {
 
   private ownsAll(): boolean {
     const { hasId, id, ids, idCount } = this.command
-    if (hasId) return this.host.runner.owns(shardOfId(id))
+    if (hasId) return this.host.runner.serves(shardOfId(id))
     for (let i = 0; i < idCount; i++) {
-      if (!this.host.runner.owns(shardOfId(ids[i] as number))) return false
+      if (!this.host.runner.serves(shardOfId(ids[i] as number))) return false
     }
     return true
   }
 
   private notOwner(no: number, bytes: Buffer, from: number, to: number): void {
+    if (this.isClosed) return
     const { writer } = this.outbox
     const start = beginFrame(writer, FrameKind.notOwner)
     putU32(writer, no)
@@ -235,10 +249,18 @@ class LinkSlot implements ReplySlot {
   private readonly peer: Peer
   private readonly no: number
   private start = 0
+  private isDone = false
+  private fences: readonly HeldSlots[] | null = null
 
   constructor(peer: Peer, no: number) {
     this.peer = peer
     this.no = no
+  }
+
+  /** Behind its line. */
+  fence(held: readonly HeldSlots[]): void {
+    if (this.isDone) this.peer.fence(held)
+    else this.fences = held
   }
 
   open(): ByteWriter {
@@ -252,10 +274,14 @@ class LinkSlot implements ReplySlot {
   }
 
   close(handed: Unwritten | null): void {
-    const { peer } = this
-    if (peer.isClosed) return peer.lineLost(handed)
-    endReply(peer.outbox.writer, this.start, this.unordered, handed)
-    peer.lineWritten()
+    const { peer, fences } = this
+    this.isDone = true
+    if (peer.isClosed) peer.lineLost(handed)
+    else {
+      endReply(peer.outbox.writer, this.start, this.unordered, handed)
+      peer.lineWritten()
+    }
+    if (fences !== null) peer.fence(fences)
   }
 }
 

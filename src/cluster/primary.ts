@@ -14,6 +14,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ShardId } from '../engine/job-id.ts'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
@@ -24,6 +25,8 @@ import { silence } from './silence.ts'
 const DEATHS_AT_START_MAX = 3
 /** A terminal, npm and a supervisor may each pass on one and the same Ctrl-C. */
 const SAME_SIGNAL_MS = 1000
+/** Shards that take longer to recover do not keep the others from being served. */
+const RECOVERY_MS_MAX = 10_000
 /** Between two requests to one worker to give back empty shards. */
 const EVEN_OUT_MS = 10_000
 
@@ -32,6 +35,8 @@ export interface PrimaryOptions {
   /** 0 = any free port. */
   readonly port: number
   readonly drainTimeoutMs: number
+  /** Shards are recovered from a database before they serve, and outlive their worker. */
+  readonly isDurable: boolean
   readonly log: Log
   nowMs(): number
   /** Everything is bound, and served. */
@@ -71,18 +76,25 @@ export class Primary {
   private drainingSinceMs = 0
   private drainSignal = ''
   private allClean = true
+  private environment: Readonly<Record<string, string>> = {}
+  private leaseUntilMs = 0
+  private recoveryTimer: NodeJS.Timeout | null = null
 
   constructor(options: PrimaryOptions) {
     this.options = options
     this.log = options.log
     this.port = options.port
-    this.table = new ShardTable(options.nowMs())
+    this.table = new ShardTable(options.nowMs(), options.isDurable)
     this.children = Array.from({ length: options.workers }, (_, index) => new Child(index))
     // Private to this user; short, because a socket's path may have 103 bytes.
     this.folder = mkdtempSync(join(tmpdir(), 'flashq-'))
   }
 
-  start(): void {
+  /** `environment`: for the workers, over this process's own. */
+  start(environment: Readonly<Record<string, string>> = {}): void {
+    // Stopped while the database was being waited for.
+    if (this.state !== 'starting') return
+    this.environment = environment
     cluster.schedulingPolicy = cluster.SCHED_RR
     cluster.on('exit', (process, code, signal) => this.exited(process, code, signal))
     for (const child of this.children) this.fork(child)
@@ -112,9 +124,17 @@ export class Primary {
     this.endWhenDrained()
   }
 
+  /** No other node can take this one's shards until then, on the system's monotonic clock. */
+  leaseRenewed(untilMs: number): void {
+    this.leaseUntilMs = untilMs
+    for (const child of this.children) child.send({ kind: 'lease', untilMs })
+  }
+
   /** Ends at once: kills what is left of the workers. */
   end(code: number): void {
+    if (this.state === 'over') return
     this.state = 'over'
+    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
     for (const child of this.children) {
       child.cancelRestart()
       child.kill()
@@ -125,6 +145,7 @@ export class Primary {
 
   private fork(child: Child): void {
     const process = cluster.fork({
+      ...this.environment,
       FLASHQ_WORKER: child.index,
       FLASHQ_INCARNATION: child.incarnation + 1,
       FLASHQ_LINKS: this.folder,
@@ -175,6 +196,8 @@ export class Primary {
       case 'released':
         for (const shard of message.shards) this.table.release(shard, child.index)
         return this.reassign()
+      case 'serving':
+        return this.serving(child, message.shards)
       case 'load':
         child.jobs = message.jobs
         this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
@@ -187,16 +210,38 @@ export class Primary {
 
   private linked(child: Child): void {
     child.linked = true
+    if (this.leaseUntilMs > 0) child.send({ kind: 'lease', untilMs: this.leaseUntilMs })
     if (this.state === 'starting') {
       if (!this.children.every((each) => each.linked)) return
       this.reassign()
-      return this.open(this.boundPort === 0 ? (this.children[0] as Child) : child)
+      if (this.boundPort !== 0) return this.open(child)
+      return this.options.isDurable ? this.awaitRecovery() : this.open(this.children[0] as Child)
     }
     if (this.state !== 'serving') return child.kill()
     this.reassign()
     this.open(child)
     this.evenedOutAtMs = 0
     this.evenOut()
+  }
+
+  /** The first listener opens when every shard is recovered, or when some take too long. */
+  private awaitRecovery(): void {
+    this.recoveryTimer ??= setTimeout(() => {
+      this.log.warn({}, 'some shards are still being recovered: the others are served')
+      this.openFirst()
+    }, RECOVERY_MS_MAX)
+  }
+
+  private openFirst(): void {
+    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
+    const first = this.children[0]
+    if (this.state === 'starting' && this.boundPort === 0 && first?.linked) this.open(first)
+  }
+
+  private serving(child: Child, shards: readonly ShardId[]): void {
+    for (const shard of shards) this.table.served(shard, child.index)
+    for (const each of this.children) this.sendTable(each)
+    if (this.recoveryTimer !== null && this.table.allServed) this.openFirst()
   }
 
   /** Once the first one is open the port is known, and the others open. */
@@ -231,7 +276,7 @@ export class Primary {
     const delayMs = child.backOff.died(livedMs)
     const shards = this.table.shardsOf(index)
     const workerPid = process.process.pid
-    this.log.error({ worker: index, workerPid, code, signal, shards, jobs }, deathOf(jobs))
+    this.log.error({ worker: index, workerPid, code, signal, shards, jobs }, this.deathOf(jobs))
     if (this.state === 'starting' && child.backOff.deaths >= DEATHS_AT_START_MAX) {
       this.log.error({ worker: index }, 'a worker can not be started: exits')
       return this.end(1)
@@ -293,13 +338,14 @@ export class Primary {
     if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })
   }
 
+  private deathOf(jobs: number): string {
+    if (this.options.isDurable) return 'a worker died: others recover its shards'
+    return jobs === 0
+      ? 'a worker died'
+      : `a worker died: about ${jobs} jobs were in its memory and are lost`
+  }
+
   private live(): number[] {
     return this.children.filter((child) => child.linked).map((child) => child.index)
   }
-}
-
-function deathOf(jobs: number): string {
-  return jobs === 0
-    ? 'a worker died'
-    : `a worker died: about ${jobs} jobs were in its memory and are lost`
 }

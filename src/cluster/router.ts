@@ -20,6 +20,7 @@ import { NOBODY } from './assignment.ts'
 import type { Gathers } from './gather.ts'
 import { HELD_MS_MAX, Held } from './held.ts'
 import type { Link } from './link.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import { findReqId } from './req-id.ts'
 import { isPull, mayRunTwice, Request } from './request.ts'
 import { type Routes, routeOfCommand, SEVERAL } from './routes.ts'
@@ -40,6 +41,8 @@ export interface RouterDeps {
   readonly runner: Runner
   readonly ways: Ways
   readonly gathers: Gathers
+  /** Where replies wait for what they depend on; null where nothing is made durable. */
+  readonly hold: ReplyHold | null
 }
 
 const NO_LINE = Buffer.alloc(0)
@@ -121,7 +124,8 @@ export class Router {
     if (route === 'ids' && !command.hasId) return this.readIds(bytes, from, to, slot, session)
     const shard = routes.shardOf(command)
     if (!routes.isMine(shard)) return this.forward(shard, false, bytes, from, to, slot, session)
-    this.run(slot, session)
+    if (this.deps.hold === null) this.run(slot, session)
+    else this.runHeld(this.deps.hold, shard, bytes, from, to, slot, session)
   }
 
   /** `command`, here. */
@@ -131,6 +135,24 @@ export class Router {
     session.workersUsed |= 1 << routes.me
     session.awayCount = 0
     runner.execute(command, codec.reply(command, slot), session.holder)
+  }
+
+  /** The same where replies wait until they are durable. A pull whose shard moves on is asked again where it went. */
+  private runHeld(
+    hold: ReplyHold,
+    shard: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { op, reqIdFrom, reqIdTo, bytes: read } = this.command
+    if (!isPull(op)) return this.run(hold.slot(slot, null), session)
+    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
+    const request = new Request(op, shard, false, slot, session, lineOf(bytes, from, to), reqId)
+    const bounce = (): void => this.holdOrFail(request)
+    this.run(hold.slot(slot, bounce), session)
   }
 
   private readIds(
@@ -143,7 +165,7 @@ export class Router {
     const { command } = this
     const { codec, routes } = this.deps
     const owner = routes.ownerOfIds(command.ids, command.idCount)
-    if (owner === routes.me) return this.run(slot, session)
+    if (owner === routes.me) return this.run(this.deps.hold?.slot(slot, null) ?? slot, session)
     if (owner !== SEVERAL) {
       const shard = shardOfId(command.ids[0] as number)
       return this.forward(shard, true, bytes, from, to, slot, session)

@@ -19,6 +19,8 @@ export interface Runner extends ParentMail {
   reserved(shard: ShardId, reservedTo: Seq): void
   disown(shard: ShardId): void
   owns(shard: ShardId): boolean
+  /** Owned, and able to run commands now. */
+  serves(shard: ShardId): boolean
   /** Whether nothing would be lost if the shard were given away now. */
   isEmpty(shard: ShardId): boolean
   /** Runs it at once; of ids it runs those of its own shards. */

@@ -11,9 +11,16 @@ import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
 import type { Gate, ParentMail, Session } from '../engine/ports.ts'
-import { Exchange, type ExchangeOptions } from './exchange.ts'
+import {
+  type DurableOptions,
+  Exchange,
+  type ExchangeOptions,
+  type Keeper,
+  type KeeperHooks,
+} from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
 
@@ -30,9 +37,26 @@ export interface Listeners {
   drain(): Promise<void>
 }
 
-export interface WorkerOptions extends Omit<ExchangeOptions, 'bug' | 'makeRunner'> {
+/** Where shards are durable: what the worker has besides. */
+export interface WorkerDurable extends Omit<DurableOptions, 'mayAnswer' | 'makeKeeper'> {
+  makeKeeper(hold: ReplyHold, hooks: KeeperHooks & PrimaryHooks): Keeper
+  /** A shard needs more sequences. */
+  reserve(shard: ShardId): void
+  /** Resolves when the database can be asked. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What the primary is told of. */
+export interface PrimaryHooks {
+  serving(shards: readonly ShardId[]): void
+  gone(shards: readonly ShardId[]): void
+}
+
+export interface WorkerOptions extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable'> {
   /** `reserve`: a shard needs more sequences. */
-  makeRunner(mail: ParentMail, reserve: (shard: ShardId) => void): Runner
+  makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
+  readonly durable: WorkerDurable | null
   makeListeners(gate: Gate): Listeners
 }
 
@@ -54,19 +78,28 @@ class WorkerProcess {
   private readonly exchange: Exchange
   private readonly listeners: Listeners
   private readonly die: (error: unknown) => void
+  private readonly durable: WorkerDurable | null
+  /** On the system's monotonic clock. */
+  private leaseUntilMs = 0
   private reportedJobs = 0
   private opening = false
 
   constructor(options: WorkerOptions, die: (error: unknown) => void) {
     this.die = die
-    const reserve = (shard: ShardId): void => tellPrimary({ kind: 'reserve', shard })
-    const makeRunner = (mail: ParentMail): Runner => options.makeRunner(mail, reserve)
-    this.exchange = new Exchange({ ...options, makeRunner, bug: die })
+    const { durable: kept } = options
+    const reserve = (shard: ShardId): void =>
+      kept === null ? tellPrimary({ kind: 'reserve', shard }) : kept.reserve(shard)
+    const makeRunner = (mail: ParentMail, hold: ReplyHold | null): Runner =>
+      options.makeRunner(mail, hold, reserve)
+    this.durable = kept
+    const durable = kept === null ? null : this.durableOptions(kept)
+    this.exchange = new Exchange({ ...options, makeRunner, durable, bug: die })
     this.listeners = options.makeListeners(this.exchange)
   }
 
   start(): void {
-    this.exchange.start().then(() => tellPrimary({ kind: 'linked' }), this.die)
+    const started = Promise.all([this.exchange.start(), this.durable?.start()])
+    started.then(() => tellPrimary({ kind: 'linked' }), this.die)
     setInterval(() => this.reportLoad(), LOAD_REPORT_MS).unref()
   }
 
@@ -78,14 +111,16 @@ class WorkerProcess {
       case 'open':
         return this.open(read.port)
       case 'release':
-        return tellPrimary({ kind: 'released', shards: this.exchange.giveBackShards(read.count) })
+        return this.release(read.count)
+      case 'lease':
+        this.leaseUntilMs = read.untilMs
+        return
       case 'adopt':
         return this.adopt(read.holder, read.authed, handle)
       case 'drain':
         return this.drain()
       case 'exit':
-        this.exchange.stop()
-        return process.exit(0)
+        return this.exit()
       case undefined:
         return this.die(new Error(`not a message of the primary: ${JSON.stringify(message)}`))
     }
@@ -117,6 +152,33 @@ class WorkerProcess {
     this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
   }
 
+  private durableOptions(durable: WorkerDurable): DurableOptions {
+    return {
+      waits: durable.waits,
+      mayAnswer: () => monotonicMs() < this.leaseUntilMs,
+      makeKeeper: (hold, hooks) =>
+        durable.makeKeeper(hold, {
+          ...hooks,
+          serving: (shards) => tellPrimary({ kind: 'serving', shards }),
+          gone: (shards) => tellPrimary({ kind: 'released', shards }),
+        }),
+    }
+  }
+
+  private release(count: number): void {
+    this.exchange
+      .giveBackShards(count)
+      .then((shards) => tellPrimary({ kind: 'released', shards }), this.die)
+  }
+
+  private exit(): void {
+    const ended = this.exchange.handOverAll().then(() => this.durable?.stop())
+    ended.then(() => {
+      this.exchange.stop()
+      process.exit(0)
+    }, this.die)
+  }
+
   private reportLoad(): void {
     const jobs = this.exchange.runner.jobCount()
     if (jobs === this.reportedJobs) return
@@ -133,6 +195,11 @@ export function moveConnection(socket: Socket, session: Session, authed: boolean
   process.send?.(message, socket, options, (error) => {
     if (error !== null) socket.destroy()
   })
+}
+
+/** Of the whole system: the primary's is the same. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
 function tellPrimary(message: ToPrimary): void {

@@ -41,7 +41,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     log,
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     move: null,
-    workerIndex: 3,
+    origin: { worker: 3, incarnation: 1 },
     connectionsMax: options.connectionsMax ?? 100,
   })
   onTestFinished(() => listener.stop())

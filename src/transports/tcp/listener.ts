@@ -17,6 +17,7 @@ import {
   type Socket,
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
+import { type HolderOrigin, holderOf } from '../../engine/holder-number.ts'
 import type { Session } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
@@ -25,7 +26,6 @@ import { Connection, type ConnectionServices } from './connection.ts'
 const BACKLOG = 1024
 /** Accepting may fail in a tight loop: it is logged once in a while. */
 const LOG_EVERY = 1000
-const HOLDERS_PER_WORKER = 2 ** 32
 
 export type Endpoint =
   | { readonly host: string; readonly port: number }
@@ -33,8 +33,8 @@ export type Endpoint =
   | { readonly path: string }
 
 export interface ListenerOptions extends ConnectionServices {
-  /** Makes the sessions' holders unique in the node. */
-  readonly workerIndex: number
+  /** Of the sessions' holders. */
+  readonly origin: HolderOrigin
   readonly connectionsMax: number
 }
 
@@ -126,7 +126,7 @@ export class Listener {
   }
 
   private connect(socket: Socket, authed: boolean): Session {
-    const holder = this.options.workerIndex * HOLDERS_PER_WORKER + ++this.connectionCount
+    const holder = holderOf(this.options.origin, ++this.connectionCount)
     const session: Session = { holder, workersUsed: 0, away: -1, awayCount: 0 }
     const connection = new Connection(socket, session, authed, this.options, (closed) =>
       this.left(closed),

@@ -10,6 +10,7 @@ import { Exchange } from '../../../src/cluster/exchange.ts'
 import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { ShardRunner } from '../../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../../src/engine/byte-writer.ts'
+import { holderOf } from '../../../src/engine/holder-number.ts'
 import type { ReplySlot, Session, Unwritten } from '../../../src/engine/ports.ts'
 import { EventHub } from '../../../src/transports/events/hub.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
@@ -84,6 +85,7 @@ class Node {
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: () => undefined,
         }),
+      durable: null,
       bug: (error) => this.bugs.push(error),
     })
     await exchange.start()
@@ -133,7 +135,7 @@ class Node {
 
 let lastHolder = 0
 const session = (worker: number): Session => ({
-  holder: worker * 2 ** 32 + ++lastHolder,
+  holder: holderOf({ worker, incarnation: 1 }, ++lastHolder),
   workersUsed: 0,
   away: -1,
   awayCount: 0,
@@ -314,7 +316,7 @@ describe('shards that move', () => {
   it('only empty ones are given back, and a table that is older than that changes nothing', async () => {
     const { node, a, b } = await two()
     await ask(a, session(0), { cmd: 'PUSH', queue: EVEN, data: 1 })
-    const given = a.giveBackShards(99)
+    const given = await a.giveBackShards(99)
     expect(given).toHaveLength(15)
     expect(given).not.toContain(shardOfQueue(EVEN))
     // On its way when they were given back.
@@ -336,7 +338,7 @@ describe('shards that move', () => {
 
   it('may come back to the worker that gave them', async () => {
     const { node, a } = await two()
-    const given = a.giveBackShards(99)
+    const given = await a.giveBackShards(99)
     node.assign(halves(NOBODY, 1))
     node.assign(halves(0, 1))
     expect(given.every((shard) => a.runner.owns(shard))).toBe(true)
@@ -347,7 +349,7 @@ describe('shards that move', () => {
 
   it('a request that comes to the old owner is sent to the new one', async () => {
     const { node, a, b } = await two()
-    a.giveBackShards(99)
+    await a.giveBackShards(99)
     // b has not heard of it yet.
     const push = submit(b, session(1), { cmd: 'PUSH', queue: EVEN, data: 1, reqId: 1 })
     const ids = submit(b, session(1), { cmd: 'ACKB', ids: [64, 66] })

@@ -18,6 +18,7 @@ const toWorker: ToWorker[] = [
   { kind: 'open', port: 0 },
   { kind: 'release', count: 2 },
   { kind: 'adopt', holder: 2 ** 32 + 1, authed: true },
+  { kind: 'lease', untilMs: 12 },
   { kind: 'drain' },
   { kind: 'exit' },
 ]
@@ -29,6 +30,7 @@ const toPrimary: ToPrimary[] = [
   { kind: 'failed', text: 'no' },
   { kind: 'reserve', shard: 31 },
   { kind: 'released', shards: [1, 2] },
+  { kind: 'serving', shards: [3] },
   { kind: 'move', to: 1, holder: 2 ** 32 + 1, authed: false },
   { kind: 'load', jobs: 0 },
   { kind: 'drained' },

@@ -66,6 +66,7 @@ function routing() {
     clock: { nowMs: () => Date.now() },
     routes,
     runner,
+    hold: null,
     gathers: { start: (_op: number, reply: Reply) => reply.ok() } as unknown as Gathers,
     ways: {
       to: () => (link.up ? { send } : null),
