@@ -38,7 +38,7 @@ export interface Runner extends ParentMail {
   /** All holders of that worker are gone. */
   workerGone(worker: number): void
   tell(child: number, parent: number, outcome: ParentOutcome): void
-  /** Parked children ask their parents again. */
+  /** Parked children ask their parents again, and crons send their ticks again. */
   askAgain(): void
   stats(): Stats
   metrics(): Metrics

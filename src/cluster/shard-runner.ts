@@ -251,10 +251,17 @@ export class ShardRunner {
   }
 
   cronTick(tick: CronTick): void {
-    this.touch(shardOfQueue(tick.queue))?.takeTick(tick, this.options.clock.nowMs())
+    const shard = this.touch(shardOfQueue(tick.queue))
+    if (shard === undefined) return
+    shard.takeTick(tick, this.options.clock.nowMs())
+    if (shard.wantsSequences()) this.askForSequences(shard)
   }
 
-  /** Shards have new owners: jobs that wait for others ask again. */
+  cronTaken(name: string, tickMs: number): void {
+    this.touch(shardOfQueue(name))?.tickTaken(name, tickMs, this.options.clock.nowMs())
+  }
+
+  /** Shards have new owners: what was asked of others is asked again. */
   askAgain(): void {
     for (const shard of this.owned) shard.askAgain()
   }

@@ -205,13 +205,18 @@ export interface EventSink {
 /** How a parent ended, or that it has not. */
 export type ParentOutcome = 'open' | 'completed' | 'failed' | 'cancelled' | 'expired' | 'unknown'
 
-/** Between shards, wherever they live. Both messages may arrive twice. */
+/**
+ * Between shards, wherever they live. Each message may arrive twice, or not at all: then it is sent again. `tell` and
+ * `cronTaken` must not arrive unless what their shard recorded before survives.
+ */
 export interface ParentMail {
   /** Tell `child` when `parent` ends. */
   ask(parent: JobId, child: JobId): void
   tell(child: JobId, parent: JobId, outcome: ParentOutcome): void
   /** A cron of some shard is due: push (name, tick) to its queue's shard, which takes a tick once. */
   cronTick(tick: CronTick): void
+  /** To the cron's shard: the queue's shard has the tick. */
+  cronTaken(name: string, tickMs: number): void
 }
 
 export interface CronTick {
