@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
+import type { Moves } from './cluster/moves.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
+import { type Listeners, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
 import type { Clock, Gate } from './engine/ports.ts'
@@ -72,7 +73,7 @@ export function startWorker(config: Config): void {
           bytes: config.retentionBytes,
         },
       }),
-    makeListeners: (gate) => listenersOf(config, identity.worker, gate, clock, log),
+    makeListeners: (gate, moves) => listenersOf(config, identity.worker, gate, moves, clock, log),
   })
 }
 
@@ -80,6 +81,7 @@ function listenersOf(
   config: Config,
   workerIndex: number,
   gate: Gate,
+  moves: Moves,
   clock: Clock,
   log: Logger,
 ): Listeners {
@@ -93,15 +95,17 @@ function listenersOf(
         codec: wireCodec,
         auth: new Authenticator(config.authTokens, clock),
         log,
+        clock,
         frameBytesMax: config.frameBytesMax,
         workerIndex,
         connectionsMax: config.connectionsMax,
-        move: config.workers > 1 ? moveConnection : null,
+        moves: config.workers > 1 ? moves : null,
       })
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
-    adopt: (socket, authed) => listener?.adopt(socket, authed) ?? null,
+    expect: (state, usedBefore) => listener?.expect(state, usedBefore) ?? null,
+    evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }
 }

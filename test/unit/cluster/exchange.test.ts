@@ -10,7 +10,12 @@ import { Exchange } from '../../../src/cluster/exchange.ts'
 import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { ShardRunner } from '../../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../../src/engine/byte-writer.ts'
-import type { ReplySlot, Session, Unwritten } from '../../../src/engine/ports.ts'
+import {
+  newSession,
+  type ReplySlot,
+  type Session,
+  type Unwritten,
+} from '../../../src/engine/ports.ts'
 import { EventHub } from '../../../src/transports/events/hub.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -84,6 +89,7 @@ class Node {
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: () => undefined,
         }),
+      sendSocket: (to, holder, socket) => this.workers[to]?.moves.adopt(holder, socket),
       bug: (error) => this.bugs.push(error),
     })
     await exchange.start()
@@ -132,12 +138,7 @@ class Node {
 }
 
 let lastHolder = 0
-const session = (worker: number): Session => ({
-  holder: worker * 2 ** 32 + ++lastHolder,
-  workersUsed: 0,
-  away: -1,
-  awayCount: 0,
-})
+const session = (worker: number): Session => newSession(worker * 2 ** 32 + ++lastHolder)
 
 function submit(exchange: Exchange | undefined, who: Session, frame: object): Slot {
   const slot = new Slot()
