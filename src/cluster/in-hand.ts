@@ -4,7 +4,8 @@
 //   move          adopt + socket   ──▶ worker    adopted
 //
 // A worker that is killed in between never answers. Its end of the socket goes with it, but the primary's stays open,
-// held by the message that waits for its answer: the client would wait for ever. So when a worker is gone, whatever
+// held by the message that waits for its answer (Node puts off the disconnect until a handle is acknowledged, which
+// will never be): the client would wait for ever. So when a worker is gone, whatever
 // it had not accepted is closed here, and the client sees what it sees of every connection of a killed worker.
 // It is not given to another worker: what the dead one has read of it, nobody knows.
 //
@@ -38,8 +39,8 @@ export class InHand {
       const ack = isRecord(message) ? message['ack'] : undefined
       if (typeof ack === 'number') this.accepting.delete(ack)
     })
-    // Not `exit`, which may come before the last answers are read.
-    process.on('disconnect', () => this.closeAll())
+    // `exit` may come before the last answers are read, `disconnect` never comes while a handle is under way.
+    process.on('close', () => this.closeAll())
   }
 
   /** Before it is sent: afterwards the socket has no handle. */
