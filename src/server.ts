@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
+import type { Moves } from './cluster/moves.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
+import { type Listeners, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
 import type { DurableNode } from './durable.ts'
@@ -114,7 +115,7 @@ export async function startWorker(config: Config): Promise<void> {
       })
       return runner
     },
-    makeListeners: (gate) => listenersOf(config, identity, gate, clock, log),
+    makeListeners: (gate, moves) => listenersOf(config, identity, gate, moves, clock, log),
   })
 }
 
@@ -122,6 +123,7 @@ function listenersOf(
   config: Config,
   origin: HolderOrigin,
   gate: Gate,
+  moves: Moves,
   clock: Clock,
   log: Logger,
 ): Listeners {
@@ -135,15 +137,17 @@ function listenersOf(
         codec: wireCodec,
         auth: new Authenticator(config.authTokens, clock),
         log,
+        clock,
         frameBytesMax: config.frameBytesMax,
         origin,
         connectionsMax: config.connectionsMax,
-        move: config.workers > 1 ? moveConnection : null,
+        moves,
       })
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
-    adopt: (socket, authed) => listener?.adopt(socket, authed) ?? null,
+    expect: (state, usedBefore) => listener?.expect(state, usedBefore) ?? null,
+    evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }
 }

@@ -33,6 +33,8 @@ export interface Runner extends ParentMail {
   handOver(): void
   giveBack(unwritten: Unwritten): void
   holderClosed(holder: number): void
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void
   /** A session goes on under another number. */
   renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */

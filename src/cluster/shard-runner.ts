@@ -228,6 +228,10 @@ export class ShardRunner {
     for (const shard of this.owned) this.closeHolder(shard, holder, nowMs)
   }
 
+  forgetPulls(holder: number): void {
+    for (const shard of this.owned) shard.forgetPulls(holder)
+  }
+
   renameHolder(from: number, to: number): void {
     for (const shard of this.owned) shard.renameHolder(from, to)
   }

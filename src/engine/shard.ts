@@ -190,6 +190,11 @@ export class Shard {
     holderClosed(this.ctx, holder)
   }
 
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void {
+    this.state.due.noteStale(this.ctx.waits.forgetHolder(holder))
+  }
+
   /** Slots that were held are given on. */
   freeSlots({ queue, count }: HeldSlots): void {
     queue.heldSlots -= count
