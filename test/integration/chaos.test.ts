@@ -39,7 +39,11 @@ describe('the checker', () => {
     const server = await new ChaosServer({ ...RETENTION, WORKERS: '2' }).start()
     const workload = new Workload(server, { ...plans.short, seed: 1 })
     await workload.start()
-    await eventually('there is something to forget', 20_000, () => workload.history.ops.length > 500)
+    await eventually(
+      'there is something to forget',
+      20_000,
+      () => workload.history.ops.length > 500,
+    )
     const kill = processFaults(server).filter(({ name }) => name === 'worker killed')
     await storm(kill, 1, workload.random.fork(), workload.history)
     const { violations } = await workload.finish()
