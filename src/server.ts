@@ -9,6 +9,7 @@ import { ShardRunner } from './cluster/shard-runner.ts'
 import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
+import { type DurableNode, durableWorker, startDurableNode } from './durable.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -20,6 +21,8 @@ import { wireCodec } from './transports/wire/codec.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
 const DRAIN_MARGIN_MS = 1000
+/** Time for an embedded PostgreSQL to write what it has. */
+const NODE_STOP_MS = 20_000
 
 export async function startPrimary(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel })
@@ -29,15 +32,17 @@ export async function startPrimary(config: Config): Promise<void> {
     process.exit(1)
   }
   const clock = new SteadyClock()
+  const isDurable = config.databaseUrl !== null
+  let node: DurableNode | null = null
   const primary = new Primary({
     workers: config.workers,
     port: config.port,
     drainTimeoutMs: config.drainTimeoutMs,
-    isDurable: false,
+    isDurable,
     log,
     nowMs: () => clock.nowMs(),
     onReady: (port) => ready(config, log, port),
-    exit: (code) => process.exit(code),
+    exit: (code) => exit(code, node, log),
   })
   const bug = (error: unknown): void => {
     log.error({ err: error }, 'a bug: the server exits')
@@ -47,7 +52,30 @@ export async function startPrimary(config: Config): Promise<void> {
   process.on('unhandledRejection', bug)
   process.on('SIGTERM', (signal) => primary.stop(signal))
   process.on('SIGINT', (signal) => primary.stop(signal))
-  primary.start()
+  if (isDurable) {
+    try {
+      node = await startDurableNode(config, log, {
+        onLease: (untilMs) => primary.leaseRenewed(untilMs),
+      })
+    } catch (error) {
+      log.fatal({ err: error }, `no database: ${(error as Error).message}`)
+      process.exit(1)
+    }
+  }
+  primary.start(node?.environment ?? {})
+}
+
+/** The workers have ended: what they stood on may, too. */
+function exit(code: number, node: DurableNode | null, log: Logger): void {
+  if (node === null) return process.exit(code)
+  setTimeout(() => process.exit(code), NODE_STOP_MS).unref()
+  node.stop().then(
+    () => process.exit(code),
+    (error: unknown) => {
+      log.error({ err: error }, 'the node did not leave the database cleanly')
+      process.exit(code === 0 ? 1 : code)
+    },
+  )
 }
 
 export function startWorker(config: Config): void {
@@ -55,15 +83,18 @@ export function startWorker(config: Config): void {
   const clock = new SteadyClock()
   const events = new EventHub()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
+  let runner: ShardRunner | null = null
+  const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
   runWorker({
     ...identity,
     clock,
     codec: wireCodec,
     events,
     log,
-    durable: null,
-    makeRunner: (mail, hold, reserve) =>
-      new ShardRunner({
+    durable:
+      config.databaseUrl === null ? null : durableWorker(config, clock, log, runnerNow),
+    makeRunner: (mail, hold, reserve) => {
+      runner = new ShardRunner({
         clock,
         ...(hold === null ? {} : { hold }),
         mail,
@@ -75,7 +106,9 @@ export function startWorker(config: Config): void {
           ageMs: config.retentionMs,
           bytes: config.retentionBytes,
         },
-      }),
+      })
+      return runner
+    },
     makeListeners: (gate) => listenersOf(config, identity, gate, clock, log),
   })
 }

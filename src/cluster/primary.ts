@@ -76,6 +76,7 @@ export class Primary {
   private drainingSinceMs = 0
   private drainSignal = ''
   private allClean = true
+  private environment: Readonly<Record<string, string>> = {}
   private leaseUntilMs = 0
   private recoveryTimer: NodeJS.Timeout | null = null
 
@@ -89,7 +90,11 @@ export class Primary {
     this.folder = mkdtempSync(join(tmpdir(), 'flashq-'))
   }
 
-  start(): void {
+  /** `environment`: for the workers, over this process's own. */
+  start(environment: Readonly<Record<string, string>> = {}): void {
+    // Stopped while the database was being waited for.
+    if (this.state !== 'starting') return
+    this.environment = environment
     cluster.schedulingPolicy = cluster.SCHED_RR
     cluster.on('exit', (process, code, signal) => this.exited(process, code, signal))
     for (const child of this.children) this.fork(child)
@@ -140,6 +145,7 @@ export class Primary {
 
   private fork(child: Child): void {
     const process = cluster.fork({
+      ...this.environment,
       FLASHQ_WORKER: child.index,
       FLASHQ_INCARNATION: child.incarnation + 1,
       FLASHQ_LINKS: this.folder,

@@ -124,7 +124,6 @@ export class ShardRunner {
     this.logs[shard.id] = log
     this.take(shard)
     this.touch(shard.id)
-    shard.askAgain()
     this.handOver()
   }
 

@@ -40,6 +40,8 @@ export interface Listeners {
 /** Where shards are durable: what the worker has besides. */
 export interface WorkerDurable extends Omit<DurableOptions, 'mayAnswer' | 'makeKeeper'> {
   makeKeeper(hold: ReplyHold, hooks: KeeperHooks & PrimaryHooks): Keeper
+  /** A shard needs more sequences. */
+  reserve(shard: ShardId): void
   /** Resolves when the database can be asked. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -84,11 +86,13 @@ class WorkerProcess {
 
   constructor(options: WorkerOptions, die: (error: unknown) => void) {
     this.die = die
-    const reserve = (shard: ShardId): void => tellPrimary({ kind: 'reserve', shard })
+    const { durable: kept } = options
+    const reserve = (shard: ShardId): void =>
+      kept === null ? tellPrimary({ kind: 'reserve', shard }) : kept.reserve(shard)
     const makeRunner = (mail: ParentMail, hold: ReplyHold | null): Runner =>
       options.makeRunner(mail, hold, reserve)
-    this.durable = options.durable
-    const durable = this.durable === null ? null : this.durableOptions(this.durable)
+    this.durable = kept
+    const durable = kept === null ? null : this.durableOptions(kept)
     this.exchange = new Exchange({ ...options, makeRunner, durable, bug: die })
     this.listeners = options.makeListeners(this.exchange)
   }

@@ -46,6 +46,8 @@ export function seqOf(key: number): Seq {
 }
 
 export class DueHeap {
+  /** Nothing is added: of a state that is being restored, timers are derived at the end (resume.ts). */
+  suspended = false
   /** Entries, stale ones included. */
   size = 0
   /** Stale entries still inside, as far as the caller told. */
@@ -55,10 +57,21 @@ export class DueHeap {
   private sweeping = false
 
   add(dueMs: number, key: number): void {
+    if (this.suspended) return
     const at = this.size
     this.size++
     this.makeRoom(at)
     this.siftUp(at, dueMs, key)
+  }
+
+  /** Forgets everything, and is no longer suspended. */
+  reset(): void {
+    this.suspended = false
+    this.size = 0
+    this.stale = 0
+    this.chunks.length = 0
+    this.sweepAt = 0
+    this.sweeping = false
   }
 
   /** When the first entry is due; Infinity when there is none. */

@@ -9,6 +9,8 @@
 
 import type { Seq } from './job-id.ts'
 
+type Run = [seq: Seq, count: number, finishedAtMs: number, bytes: number]
+
 const RUN_CELLS = 4
 const CELLS_MIN = 8 * RUN_CELLS
 const CELLS_MAX = 512 * RUN_CELLS
@@ -86,6 +88,23 @@ export class FinishedRing {
     cells[this.headAt + 1] = left
     this.count -= count
     if (left === 0) this.dropHeadRun()
+  }
+
+  /** Each run, oldest first. */
+  eachRun(each: (seq: Seq, count: number, finishedAtMs: number, bytes: number) => void): void {
+    let at = this.headAt
+    for (let chunk: Chunk | null = this.head; chunk !== null; chunk = chunk.next) {
+      const { cells } = chunk
+      const end = chunk === this.tail ? this.tailAt : cells.length
+      for (; at < end; at += RUN_CELLS) {
+        const [seq, count, finishedAtMs, bytes] = cells.subarray(
+          at,
+          at + RUN_CELLS,
+        ) as unknown as Run
+        each(seq, count, finishedAtMs, bytes)
+      }
+      at = 0
+    }
   }
 
   private extends(seq: Seq, finishedAtMs: number): boolean {

@@ -38,6 +38,11 @@ export class Holders {
     return this.stillHeld(held.seqs, holder)
   }
 
+  /** The jobs it holds. */
+  heldBy(holder: number): Seq[] {
+    return this.stillHeld(this.byHolder.get(holder)?.seqs ?? [], holder)
+  }
+
   has(holder: number): boolean {
     return this.byHolder.has(holder)
   }

@@ -264,11 +264,14 @@ export class JobStore {
     rare.bytes = bytes
   }
 
-  /** Every live sequence, oldest page first. For hashes, checkpoints and tests; never on a hot path. */
+  /** In order of their sequences. For recovery, checkpoints, hashes and tests; never on a hot path. */
+  pagesInOrder(): JobPage[] {
+    return [...this.pages.values()].sort((a, b) => a.firstSeq - b.firstSeq)
+  }
+
+  /** Every live sequence, in order. */
   *liveSeqs(): Generator<Seq> {
-    for (const pageNo of [...this.pages.keys()].sort((a, b) => a - b)) {
-      const page = this.pages.get(pageNo)
-      if (page === undefined) continue
+    for (const page of this.pagesInOrder()) {
       for (let row = 0; row < PAGE_ROWS; row++) {
         if (page.state[row] !== JobState.none) yield page.firstSeq + row
       }

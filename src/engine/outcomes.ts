@@ -9,10 +9,14 @@
 
 import type { Seq } from './job-id.ts'
 import type { ParentOutcome } from './ports.ts'
+import type { RecordReader, RecordWriter } from './record-bytes.ts'
 
 const PAGE_SEQS = 4096
 /** 1 KiB each; they cover 268 million jobs even if every page has a job that did not complete. */
 const PAGES_MAX = 65_536
+
+/** Marks of a page that are written one by one; more of them take more than the page. */
+const LISTED_MAX = 512
 
 const names = ['completed', 'failed', 'cancelled', 'expired'] as const
 const codes = { completed: 0, failed: 1, cancelled: 2, expired: 3 } as const
@@ -64,6 +68,70 @@ export class Outcomes {
     if (page === undefined) return 'completed'
     const byte = page.bits[(seq % PAGE_SEQS) >> 2] as number
     return names[(byte >> ((seq & 3) * 2)) & 3] as Outcome
+  }
+
+  /** Sequences before it become unknown, unless they live. */
+  forgetBefore(seq: Seq): void {
+    this.floor = Math.max(this.floor, seq)
+    for (const pageNo of this.pages.keys()) {
+      if ((pageNo + 1) * PAGE_SEQS <= this.floor) this.pages.delete(pageNo)
+    }
+  }
+
+  /** What was before it is unknown. */
+  get knownFrom(): Seq {
+    return this.floor
+  }
+
+  /** Each job that did not complete. */
+  eachOther(each: (seq: Seq, outcome: Outcome) => void): void {
+    for (const pageNo of this.pages.keys()) {
+      for (let seq = pageNo * PAGE_SEQS; seq < (pageNo + 1) * PAGE_SEQS; seq++) {
+        const outcome = this.get(seq)
+        if (outcome !== 'completed' && outcome !== 'unknown') each(seq, outcome)
+      }
+    }
+  }
+
+  /**
+   *   floor | pages | per page: number | marked | marked × (steps from the one before * 4 + code), or all its bits
+   */
+  write(w: RecordWriter): void {
+    w.uint(this.floor).uint(this.pages.size)
+    for (const [pageNo, { bits, marked }] of this.pages) {
+      w.uint(pageNo).uint(marked)
+      if (marked > LISTED_MAX) {
+        w.raw(bits, 0, bits.length)
+        continue
+      }
+      let last = 0
+      for (let seq = 0; seq < PAGE_SEQS; seq++) {
+        const code = ((bits[seq >> 2] as number) >> ((seq & 3) * 2)) & 3
+        if (code === 0) continue
+        w.uint((seq - last) * 4 + code)
+        last = seq
+      }
+    }
+  }
+
+  read(r: RecordReader): void {
+    this.floor = r.uint()
+    for (let left = r.uint(); left > 0; left--) {
+      const pageNo = r.uint()
+      const marked = r.uint()
+      const bits = new Uint8Array(PAGE_SEQS / 4)
+      if (marked > LISTED_MAX) {
+        bits.set(r.raw())
+      } else {
+        for (let seq = 0, i = 0; i < marked; i++) {
+          const cell = r.uint()
+          seq += cell >> 2
+          bits[seq >> 2] = (bits[seq >> 2] as number) | ((cell & 3) << ((seq & 3) * 2))
+        }
+      }
+      this.pages.set(pageNo, { bits, marked })
+      this.lowestPageNo = Math.min(this.lowestPageNo, pageNo)
+    }
   }
 
   /** Null when the page would itself be the oldest of too many: then it is what is dropped. */

@@ -1,6 +1,12 @@
-// Primitive cells of a record: little-endian numbers, counted texts and bytes.
+// Primitive cells of records and of a checkpoint's meta: little-endian numbers, counted texts and bytes.
+//
+//   text   u32 size | UTF-8          a text with half of a surrogate pair, which UTF-8 can't say:
+//          u32 size + 2^31 | UTF-16
+//   uint   seven bits a byte, the lowest first; all but the last byte with 128 added
 
 const GROW_MIN = 1024
+const WIDE = 0x8000_0000
+const LONE_SURROGATE = /\p{Surrogate}/u
 
 export class RecordWriter {
   private bytes = Buffer.allocUnsafeSlow(GROW_MIN)
@@ -29,7 +35,28 @@ export class RecordWriter {
     return this
   }
 
+  /** A safe integer >= 0. */
+  uint(value: number): this {
+    this.reserve(8)
+    let rest = value
+    for (; rest >= 128; rest = Math.floor(rest / 128))
+      this.bytes[this.length++] = 128 + (rest % 128)
+    this.bytes[this.length++] = rest
+    return this
+  }
+
+  /** An integer of at most 52 bits and a sign. */
+  sint(value: number): this {
+    return this.uint(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
   text(value: string): this {
+    if (LONE_SURROGATE.test(value)) {
+      const wide = value.length * 2
+      this.u32(WIDE + wide).reserve(wide)
+      this.length += this.bytes.write(value, this.length, 'utf16le')
+      return this
+    }
     const size = Buffer.byteLength(value)
     this.u32(size).reserve(size)
     this.length += this.bytes.write(value, this.length, 'utf8')
@@ -70,6 +97,10 @@ export class RecordReader {
     this.bytes = bytes
   }
 
+  get atEnd(): boolean {
+    return this.at === this.bytes.length
+  }
+
   u8(): number {
     return this.bytes.readUInt8(this.at++)
   }
@@ -86,9 +117,25 @@ export class RecordReader {
     return value
   }
 
+  uint(): number {
+    let value = 0
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.u8()
+      value += (byte & 127) * scale
+      if (byte < 128) return value
+    }
+  }
+
+  sint(): number {
+    const value = this.uint()
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
   text(): string {
-    const raw = this.raw()
-    return raw.toString('utf8')
+    const size = this.u32()
+    return size < WIDE
+      ? this.take(size).toString('utf8')
+      : this.take(size - WIDE).toString('utf16le')
   }
 
   textOrNull(): string | null {
@@ -97,7 +144,10 @@ export class RecordReader {
 
   /** A view, not a copy. */
   raw(): Buffer {
-    const size = this.u32()
+    return this.take(this.u32())
+  }
+
+  private take(size: number): Buffer {
     if (this.at + size > this.bytes.length) throw new RangeError('record is cut short')
     const raw = this.bytes.subarray(this.at, this.at + size)
     this.at += size

@@ -6,6 +6,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
+import { evolveOwned } from './evolve/owned.ts'
 import { evolveCompletedRun } from './evolve/plain-run.ts'
 import {
   evolveHolderRenamed,
@@ -49,6 +50,7 @@ export const RecordKind = {
   cronTicked: 24,
   holderRenamed: 25,
   completedRun: 26,
+  owned: 27,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -170,6 +172,11 @@ export class Recorder {
       this.log.append(w.f64(untilMs).end())
     }
     evolveLeaseExtended(this.state, seq, lengthMs, untilMs)
+  }
+
+  owned(nextSeq: Seq, nextToken: number): void {
+    this.log?.append(this.writer.begin(RecordKind.owned).f64(nextSeq).f64(nextToken).end())
+    evolveOwned(this.state, nextSeq, nextToken)
   }
 
   holderRenamed(from: number, to: number): void {

@@ -2,6 +2,7 @@
 
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
+import { evolveOwned } from './evolve/owned.ts'
 import { evolveCompletedRun } from './evolve/plain-run.ts'
 import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
 import { evolvePushed } from './evolve/pushed.ts'
@@ -149,6 +150,9 @@ export class Replay {
         return true
       case RecordKind.cronTicked:
         configured.evolveCronTicked(state, r.text(), r.f64())
+        return true
+      case RecordKind.owned:
+        evolveOwned(state, r.f64(), r.f64())
         return true
     }
     return false

@@ -26,7 +26,8 @@ export function evictAged(ctx: ShardContext): void {
   if (finished.count > 0) armAgeTimer(ctx)
 }
 
-function armAgeTimer(ctx: ShardContext): void {
+/** The timer of the oldest finished job, of which there is one. */
+export function armAgeTimer(ctx: ShardContext): void {
   const dueMs = Math.max(ctx.nowMs, ctx.state.finished.oldestAtMs() + ctx.ports.retention.ageMs)
   ctx.retentionTimerMs = Math.max(1, dueMs)
   ctx.state.due.add(ctx.retentionTimerMs, timerKey(TimerKind.retention, 0))

@@ -22,6 +22,7 @@ import { Outcomes } from './outcomes.ts'
 import { PayloadStore } from './payload-store.ts'
 import type { JobSource } from './ports.ts'
 import { Queue } from './queue.ts'
+import { SeqGaps } from './seq-gaps.ts'
 import { SpareMemory } from './spare-memory.ts'
 
 export interface Cron {
@@ -42,13 +43,15 @@ export class ShardState implements JobSource {
   readonly payloads: PayloadStore
   readonly due = new DueHeap()
   readonly outcomes = new Outcomes()
+  readonly gaps = new SeqGaps()
   readonly finished = new FinishedRing()
   /** Payload bytes of finished jobs that are still kept. */
   finishedBytes = 0
 
   readonly queuesByName = new Map<string, Queue>()
   private readonly queues: (Queue | undefined)[] = []
-  private readonly freeQueueNos: number[] = []
+  /** Numbers of closed queues; the last one is used next. */
+  readonly freeQueueNos: number[] = []
 
   readonly crons = new Map<string, Cron>()
   readonly cronsByNo = new Map<number, Cron>()
@@ -139,7 +142,7 @@ export class ShardState implements JobSource {
   }
 
   wasIssued(seq: Seq): boolean {
-    return seq >= this.firstSeq && seq < this.nextSeq
+    return seq >= this.firstSeq && seq < this.nextSeq && !this.gaps.has(seq)
   }
 
   private isHeldBy(seq: Seq, holder: number): boolean {

@@ -34,6 +34,7 @@ import type {
   Unwritten,
 } from './ports.ts'
 import { refusals } from './refusal.ts'
+import { deriveTimers } from './resume.ts'
 import { ShardContext, type ShardPorts } from './shard-context.ts'
 import { ShardState } from './shard-state.ts'
 import { tidyOneSlab } from './shard-tidy.ts'
@@ -74,11 +75,45 @@ export class Shard {
   private seqsWantedFrom: Seq
   private readonly ctx: ShardContext
 
-  constructor(id: ShardId, firstSeq: Seq, seqLimit: Seq, ports: ShardPorts) {
+  /** Empty, unless it is to go on with a `state`: see `resume`. */
+  constructor(
+    id: ShardId,
+    firstSeq: Seq,
+    seqLimit: Seq,
+    ports: ShardPorts,
+    state = new ShardState(id, firstSeq, ports.spare),
+  ) {
     this.id = id
-    this.state = new ShardState(id, firstSeq, ports.spare)
-    this.ctx = new ShardContext(this.state, ports, seqLimit)
-    this.seqsWantedFrom = seqLimit - Math.floor((seqLimit - firstSeq) / 2)
+    this.state = state
+    this.ctx = new ShardContext(state, ports, seqLimit)
+    this.seqsWantedFrom = halfWay(firstSeq, seqLimit)
+  }
+
+  /** Goes on with a state that was restored, as soon as `ownedFrom` has said for whom. Nobody waits for a job. */
+  static resume(state: ShardState, seqLimit: Seq, ports: ShardPorts): Shard {
+    const shard = new Shard(state.shard, state.nextSeq, seqLimit, ports, state)
+    deriveTimers(shard.ctx)
+    return shard
+  }
+
+  /**
+   * A new owner begins, before anything else happens. It gives out no sequence before `firstSeq` and no token before
+   * `firstToken`: those may be known to clients of the owner before, whatever survived. Jobs held for connections that
+   * are gone return, uncounted; jobs that wait for others ask for them.
+   */
+  ownedFrom(
+    firstSeq: Seq,
+    firstToken: number,
+    isHolderAlive: (holder: number) => boolean,
+    nowMs: number,
+  ): void {
+    this.ctx.nowMs = nowMs
+    this.ctx.record.owned(firstSeq, firstToken)
+    this.seqsWantedFrom = halfWay(this.state.nextSeq, this.ctx.seqLimit)
+    for (const holder of this.state.holders.holders()) {
+      if (!isHolderAlive(holder)) holderClosed(this.ctx, holder)
+    }
+    this.askAgain()
   }
 
   /** Runs one command; the reply comes within the call, except for a pull that waits. */
@@ -190,7 +225,7 @@ export class Shard {
 
   raiseSeqLimit(seqLimit: Seq): void {
     if (seqLimit <= this.ctx.seqLimit) return
-    this.seqsWantedFrom = seqLimit - Math.floor((seqLimit - this.ctx.seqLimit) / 2)
+    this.seqsWantedFrom = halfWay(this.ctx.seqLimit, seqLimit)
     this.ctx.seqLimit = seqLimit
   }
 
@@ -220,4 +255,8 @@ export class Shard {
     this.ctx.nowMs = nowMs
     if (this.state.due.topDueMs() <= nowMs) tick(this.ctx)
   }
+}
+
+function halfWay(from: Seq, to: Seq): Seq {
+  return to - Math.floor((to - from) / 2)
 }

@@ -1,6 +1,6 @@
 // The state of a shard as text, whole and in a fixed order: what owner, replica and recovery must agree on.
 //
-// Left out is what may differ: where payload bytes lie, timers, waiting pulls, tombstones.
+// Left out is what may differ: where payload bytes lie, timers, waiting pulls, tombstones, the numbers of crons.
 
 import { createHash } from 'node:crypto'
 import type { Seq } from './job-id.ts'
@@ -17,20 +17,44 @@ export function dumpState(state: ShardState): string {
     `waiting ${state.waiting} delayed ${state.delayed} active ${state.active} parked ${state.parked} dead ${state.dead}`,
     `pushed ${state.totalPushed} completed ${state.totalCompleted} failed ${state.totalFailed}`,
     `finished ${state.finished.count} ${state.finishedBytes}`,
+    `free queue numbers ${state.freeQueueNos.join(' ')}`,
+    `gaps ${state.gaps.all().join(' ')}`,
+    ...dumpOutcomes(state),
+    ...dumpHolders(state),
+    `parked ${[...state.parkedSeqs].sort((a, b) => a - b).join(' ')}`,
   ]
+  state.finished.eachRun((seq, count, atMs, bytes) => {
+    lines.push(`finished ${seq} ${count} ${atMs} ${bytes}`)
+  })
   for (const seq of state.jobs.liveSeqs()) lines.push(dumpJob(state, seq))
   for (const name of [...state.queuesByName.keys()].sort()) lines.push(dumpQueue(state, name))
+  lines.push(`lists ${JSON.stringify([[...state.queuesByName.keys()], [...state.crons.keys()]])}`)
   for (const name of [...state.crons.keys()].sort()) {
     const cron = state.crons.get(name)
     lines.push(
       `cron ${JSON.stringify([name, cron?.queue, cron?.text, cron?.priority, cron?.data])} ${cron?.nextRunMs}`,
     )
   }
-  for (const [name, tick] of [...state.cronTicks].sort()) lines.push(`tick ${name} ${tick}`)
+  for (const [name, tick] of state.cronTicks) lines.push(`tick ${JSON.stringify(name)} ${tick}`)
   for (const [seq, children] of [...state.childrenOf].sort((a, b) => a[0] - b[0])) {
     lines.push(`children ${seq}: ${[...children].sort((a, b) => a - b).join(' ')}`)
   }
   return `${lines.join('\n')}\n`
+}
+
+/** Every one that is not `completed`. */
+function dumpOutcomes(state: ShardState): string[] {
+  const lines: string[] = []
+  state.outcomes.eachOther((seq, outcome) => lines.push(`outcome ${seq} ${outcome}`))
+  return [`outcomes from ${state.outcomes.knownFrom}`, ...lines.sort()]
+}
+
+function dumpHolders({ holders }: ShardState): string[] {
+  const lines = holders.holders().map((holder) => {
+    const seqs = holders.heldBy(holder).sort((a, b) => a - b)
+    return seqs.length === 0 ? '' : `holder ${holder}: ${seqs.join(' ')}`
+  })
+  return lines.filter((line) => line !== '').sort()
 }
 
 function dumpJob(state: ShardState, seq: Seq): string {
@@ -101,6 +125,8 @@ function dumpQueue(state: ShardState, name: string): string {
     queue.delayed,
     queue.active,
     queue.parked,
+    queue.finished,
+    queue.used,
     queue.paused,
     queue.concurrency,
     queue.rate === null ? null : [queue.rate.limit, queue.rate.tokens, queue.rate.refilledAtMs],

@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { EngineHarness, type JobObject, type Pending, START_MS } from '../support/engine-harness.ts'
-import { type Frame, Player, QUEUES, type Step, steps } from '../support/shard-history.ts'
+import { crashIn, type Frame, Player, QUEUES, type Step, steps } from '../support/shard-history.ts'
 import { ShardModel } from '../support/shard-model.ts'
 import { type Expected, type ModelWait, OK, type PushFields } from '../support/shard-rules.ts'
 
@@ -53,6 +53,11 @@ class Pair {
         break
       case 'lost':
         this.lose(frame['pick'] as number)
+        break
+      case 'crash':
+        crashIn(engine, frame)
+        model.crash(frame['shard'] as number, frame['skipped'] as number, frame['gone'] as number)
+        model.settle()
         break
       case 'rename':
         for (const shard of engine.shards) {

@@ -27,13 +27,15 @@ import {
 } from '../../src/engine/ports.ts'
 import { RateWindow } from '../../src/engine/rate-window.ts'
 import { Shard } from '../../src/engine/shard.ts'
-import type { Retention } from '../../src/engine/shard-context.ts'
+import type { Retention, ShardPorts } from '../../src/engine/shard-context.ts'
 import { SpareMemory } from '../../src/engine/spare-memory.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
+import { restoreOf, storedOf } from './restored.ts'
 
 export const START_MS = 1_700_000_000_000
+const SEQ_LIMIT = 2 ** 40
 /** Turns at one moment after which the engine is taken to poll. */
 const TURNS_PER_MOMENT_MAX = 10_000
 
@@ -116,7 +118,7 @@ export class Pending implements ReplySlot {
 
 export class EngineHarness {
   nowMs = START_MS
-  readonly shards: readonly Shard[]
+  readonly shards: Shard[]
   readonly memory = { full: false }
   readonly latency = new RateWindow()
   readonly seen: SeenEvent[] = []
@@ -126,21 +128,29 @@ export class EngineHarness {
   private readonly command = new Command()
   private letters: (() => void)[] = []
 
+  private readonly options: HarnessOptions
+
   constructor(options: HarnessOptions = {}) {
-    const retention = { count: 1000, ageMs: 3_600_000, bytes: 1e9, ...options.retention }
+    this.options = options
+    const { firstSeq, seqLimit } = options
     this.shards = Array.from({ length: limits.shards }, (_, shard) => {
-      const records = this.records[shard] as Buffer[]
-      return new Shard(shard, options.firstSeq ?? 1, options.seqLimit ?? 2 ** 40, {
-        mail: this.mail(),
-        events: this.sink(options.events ?? false),
-        log: options.records ? { append: (record) => void records.push(record) } : null,
-        memory: this.memory,
-        slots: new SlotHold(),
-        spare: new SpareMemory<JobPage>(PAGE_BYTES),
-        latency: this.latency,
-        retention,
-      })
+      return new Shard(shard, firstSeq ?? 1, seqLimit ?? SEQ_LIMIT, this.portsOf(shard))
     })
+  }
+
+  /**
+   * A shard's owner dies, and a new one goes on with what was stored: its state of now. Its waiting pulls are never
+   * answered. `skipped` sequences are not given out again, and some connections are gone.
+   */
+  crash(shard: ShardId, { skipped = 0, gone = [] as number[] } = {}): void {
+    const { state } = this.shards[shard] as Shard
+    const restored = restoreOf(shard, storedOf(state)).state
+    const { seqLimit } = this.options
+    const resumed = Shard.resume(restored, seqLimit ?? SEQ_LIMIT, this.portsOf(shard))
+    this.shards[shard] = resumed
+    const firstSeq = restored.nextSeq + skipped
+    resumed.ownedFrom(firstSeq, 1, (holder) => !gone.includes(holder), this.nowMs)
+    this.settle()
   }
 
   /** One turn of one command that is answered at once. */
@@ -316,6 +326,21 @@ export class EngineHarness {
         if (shard.nextDueMs() <= this.nowMs) shard.tick(this.nowMs)
       }
       this.settle()
+    }
+  }
+
+  private portsOf(shard: ShardId): ShardPorts {
+    const records = this.records[shard] as Buffer[]
+    const { options } = this
+    return {
+      mail: this.mail(),
+      events: this.sink(options.events ?? false),
+      log: options.records ? { append: (record) => void records.push(record) } : null,
+      memory: this.memory,
+      slots: new SlotHold(),
+      spare: new SpareMemory<JobPage>(PAGE_BYTES),
+      latency: this.latency,
+      retention: { count: 1000, ageMs: 3_600_000, bytes: 1e9, ...options.retention },
     }
   }
 

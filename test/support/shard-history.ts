@@ -28,7 +28,8 @@ export const QUEUES: readonly string[] = [
   queueOfShard(31),
 ]
 
-const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n']
+/** The last one ends in half of a surrogate pair. */
+const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n', 'half \ud83d']
 const MS = [0, 1, 3, 10, 40, 200, 1000]
 
 export type Frame = Record<string, unknown> & { cmd: string }
@@ -139,7 +140,7 @@ const ackRun: FrameMaker = (player, _, b, c) => {
 const fail: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'FAIL',
   ...withToken(player, player.id(b), c),
-  ...(d % 3 === 0 ? {} : { error: `error ${d}` }),
+  ...(d % 3 === 0 ? {} : { error: `error ${d}${d % 4 === 1 ? '\udc00' : ''}` }),
 })
 const progress: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'PROGRESS',
@@ -188,6 +189,12 @@ const rename: FrameMaker = (_, __, b) => ({
   from: 1 + (b % 3),
   to: 1 + ((b + 1) % 3),
 })
+const crash: FrameMaker = (_, queue, b, c) => ({
+  cmd: 'crash',
+  shard: shardOfQueue(queue),
+  skipped: b % 3,
+  gone: c % 4,
+})
 const lost: FrameMaker = (_, __, b) => ({ cmd: 'lost', pick: b })
 const memory: FrameMaker = (_, __, b) => ({ cmd: 'memory', full: b % 4 === 0 })
 
@@ -226,6 +233,7 @@ const frames: readonly FrameMaker[] = [
   ...many(3, jump),
   ...many(2, close),
   lost,
+  ...many(2, crash),
   rename,
   memory,
 ]
@@ -238,12 +246,21 @@ function another(queue: string): string {
   for (let i = 0; ; i++) if (shardOfQueue(`x${i}`) === shardOfQueue(queue)) return `x${i}`
 }
 
+/** The shard's owner dies and a new one begins; one of three connections may be gone too. */
+export function crashIn(engine: EngineHarness, frame: Frame): void {
+  engine.crash(frame['shard'] as number, {
+    skipped: frame['skipped'] as number,
+    gone: [frame['gone'] as number],
+  })
+}
+
 export function playStep(engine: EngineHarness, player: Player, step: Step): void {
   const frame = player.frame(step)
   const holder = 1 + (step[4] % 3)
   if (frame.cmd === 'time') engine.advance(frame['ms'] as number)
   else if (frame.cmd === 'jump') engine.jump(frame['ms'] as number)
   else if (frame.cmd === 'close') engine.closed(holder)
+  else if (frame.cmd === 'crash') crashIn(engine, frame)
   else if (frame.cmd === 'memory') engine.memory.full = frame['full'] as boolean
   else if (frame.cmd === 'rename') {
     for (const shard of engine.shards)

@@ -193,6 +193,22 @@ export class ShardModel extends ShardRules {
     for (const job of held) this.giveBack(job)
   }
 
+  /** A new owner of the shard: nobody waits there any longer. */
+  crash(shard: number, skipped: number, gone: number): void {
+    for (const queue of this.queues.values()) {
+      if (shardOfQueue(queue.name) !== shard) continue
+      for (const wait of queue.waits) wait.forgotten = true
+      queue.waits = []
+    }
+    const jobs = this.jobs.filter((job) => job.shard === shard && job.state === 'active')
+    // Timers follow from the state alone.
+    for (const job of jobs) job.leaseTimer = job.leaseUntil + 1
+    const held = jobs.filter((job) => job.holder === gone && gone > 0)
+    held.sort((a, b) => a.token - b.token)
+    for (const job of held) this.giveBack(job)
+    this.nextSeq.set(shard, this.seqOf(shard) + skipped)
+  }
+
   rename(from: number, to: number): void {
     for (const job of this.jobs) {
       if (job.state === 'active' && job.holder === from) job.holder = to

@@ -2,6 +2,7 @@
 // A change here is a change of format: it needs a new kind of record, never a new meaning of an old one.
 
 import { beforeEach, describe, expect, it } from 'vitest'
+import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { RecordReader, RecordWriter } from '../../../src/engine/record-bytes.ts'
 import { RecordKind } from '../../../src/engine/recorder.ts'
 import { Replay } from '../../../src/engine/replay.ts'
@@ -61,7 +62,19 @@ function everyKind(): EngineHarness {
   q.send({ cmd: 'PUSHB', queue: here, jobs: [{ data: 'x' }, { data: 'y' }] })
   const left = q.pullMany(here, 9)
   q.send({ cmd: 'ACKB', ids: left.map((job) => job.id) })
+  q.crash(4, { skipped: 5 })
+  // Texts that UTF-8 can't say: JSON's escapes let them through.
+  const odd = q.push(here, 'odd', { unique_key: 'half \ud83d' })
+  q.pull(here)
+  q.send({ cmd: 'PROGRESS', id: odd, progress: 1, message: '\ud800 and \u0000' })
+  q.fail(odd, 'half \udc00')
+  q.send({ ...cron, name: nameOfShard(4), schedule: '*/60' })
   return q
+}
+
+/** With half of a surrogate pair in it. */
+function nameOfShard(shard: number): string {
+  for (let i = 0; ; i++) if (shardOfQueue(`\ud83d${i}`) === shard) return `\ud83d${i}`
 }
 
 describe('records', () => {
@@ -81,6 +94,15 @@ describe('records', () => {
     const kinds = new Set(records().map((record) => record[0]))
     const missing = Object.entries(RecordKind).filter(([, kind]) => !kinds.has(kind))
     expect(missing.map(([name]) => name)).toEqual(['queueClosed'])
+  })
+
+  it('keep texts exactly', () => {
+    const state = new ShardState(4, 1)
+    const replay = new Replay(state)
+    for (const record of pinned.records) replay.apply(Buffer.from(record, 'hex'))
+    const rare = [...state.jobs.rare.values()].at(-1)
+    expect([rare?.uniqueKey, rare?.error]).toEqual(['half \ud83d', 'half \udc00'])
+    expect([...state.crons.keys()]).toEqual([nameOfShard(4)])
   })
 
   it('as pinned give the state as pinned', () => {
@@ -123,6 +145,7 @@ describe('the cells of a record', () => {
   it('come back as they were written, and a writer grows', () => {
     const writer = new RecordWriter()
     const long = 'ü'.repeat(5000)
+    const half = 'a\ud83d\u0000'
     const record = writer
       .begin(7)
       .u32(0xffff_ffff)
@@ -131,12 +154,36 @@ describe('the cells of a record', () => {
       .textOrNull(null)
       .textOrNull('')
       .raw(Buffer.from('abcdef'), 1, 4)
+      .text(half)
+      .text(half + long)
       .end()
     writer.begin(8).u8(1).end()
     const reader = new RecordReader(record)
     expect([reader.u8(), reader.u32(), reader.f64()]).toEqual([7, 0xffff_ffff, -0.5])
     expect([reader.text(), reader.textOrNull(), reader.textOrNull()]).toEqual([long, null, ''])
     expect(reader.raw().toString()).toBe('bcd')
+    expect([reader.text(), reader.text(), reader.atEnd]).toEqual([half, half + long, true])
     expect(() => reader.raw()).toThrow(RangeError)
+  })
+
+  it('of seven bits a byte take any safe integer, and steps of either sign', () => {
+    const writer = new RecordWriter()
+    const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32 + 5, Number.MAX_SAFE_INTEGER]
+    const steps = [0, -1, 1, -64, 64, -65, 2 ** 51, -(2 ** 51)]
+    writer.begin(0)
+    for (const number of numbers) writer.uint(number)
+    for (const step of steps) writer.sint(step)
+    const reader = new RecordReader(writer.end().subarray(1))
+    expect(numbers.map(() => reader.uint())).toEqual(numbers)
+    expect(steps.map(() => reader.sint())).toEqual(steps)
+    expect(reader.atEnd).toBe(true)
+  })
+
+  it('are refused when a text is cut short, whatever it is made of', () => {
+    const writer = new RecordWriter()
+    for (const text of ['plain', 'half \udc00']) {
+      const record = writer.begin(0).text(text).end()
+      expect(() => new RecordReader(record.subarray(1, -1)).text()).toThrow(RangeError)
+    }
   })
 })

@@ -1,0 +1,34 @@
+// A few sessions for work of which any number may be waiting: the first that is free takes the next.
+//
+// The one that was used last is used first, so that a quiet server keeps one session busy and its statements prepared.
+//
+// Neighbours: `postgres-storage.ts` appends through one of these.
+
+import type { Connection } from './connection.ts'
+
+export class ConnectionPool {
+  private readonly all: readonly Connection[]
+  private readonly free: Connection[]
+  private readonly waiting: ((connection: Connection) => void)[] = []
+
+  constructor(size: number, make: () => Connection) {
+    this.all = Array.from({ length: size }, make)
+    this.free = [...this.all]
+  }
+
+  async use<T>(run: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection =
+      this.free.pop() ?? (await new Promise<Connection>((resolve) => this.waiting.push(resolve)))
+    try {
+      return await run(connection)
+    } finally {
+      const next = this.waiting.shift()
+      if (next === undefined) this.free.push(connection)
+      else next(connection)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all.map((connection) => connection.close()))
+  }
+}

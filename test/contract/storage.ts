@@ -1,0 +1,514 @@
+// What every implementation of the storage port keeps. `storageContract` makes the suite; each implementation has
+// a file of its own that calls it.
+//
+// Tests share a store, each with shards of its own, so that a store may be slow to make.
+
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { stateNames } from '../../src/engine/job-store.ts'
+import { limits } from '../../src/engine/limits.ts'
+import { dumpState } from '../../src/engine/state-dump.ts'
+import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
+import {
+  batchAt,
+  Collector,
+  LivingShard,
+  restoreOf,
+  rowsOf,
+  sortedById,
+  textBatch,
+} from '../support/stored-shard.ts'
+
+export interface NodeUnderTest {
+  /** A worker process of it, started. Whoever asked stops it. */
+  worker(): Promise<Storage>
+  /** Its lease is over: anybody may take what it owns. */
+  end(): Promise<void>
+}
+
+export interface StorageUnderTest {
+  /** A node that lives. */
+  node(): Promise<NodeUnderTest>
+  /** Changes a bit of the batch that is stored there. */
+  damage(shard: number, position: number): Promise<void>
+  stop(): Promise<void>
+}
+
+export function storageContract(name: string, make: () => Promise<StorageUnderTest>): void {
+  describe(name, () => {
+    const bench = new Bench(make)
+
+    beforeEach(() => bench.haveShards())
+    afterEach(() => bench.stopWorkers())
+    afterAll(() => bench.stop())
+
+    describe('a claim', () => claims(bench))
+    describe('an append', () => appends(bench))
+    describe('a load', () => loads(bench))
+    describe('sequences', () => sequences(bench))
+    describe('a checkpoint', () => checkpoints(bench))
+    describe('an emptied side', () => emptySides(bench))
+  })
+}
+
+const SHARDS_PER_TEST_MAX = 3
+
+/** An owner and what it claimed. */
+interface Owned {
+  readonly storage: Storage
+  readonly claim: Claim
+}
+
+class Bench {
+  store: StorageUnderTest | null = null
+  here: NodeUnderTest | null = null
+  private readonly make: () => Promise<StorageUnderTest>
+  private readonly workers: Storage[] = []
+  private nextShard = 0
+
+  constructor(make: () => Promise<StorageUnderTest>) {
+    this.make = make
+  }
+
+  /** Enough that no other test uses. */
+  async haveShards(): Promise<void> {
+    if (this.store !== null && this.nextShard + SHARDS_PER_TEST_MAX <= limits.shards) return
+    await this.stop()
+    this.store = await this.make()
+    this.here = await this.store.node()
+    this.nextShard = 0
+  }
+
+  async stop(): Promise<void> {
+    await this.store?.stop()
+    this.store = null
+  }
+
+  async worker(node: NodeUnderTest | null = this.here): Promise<Storage> {
+    if (node === null) throw new Error('there is no node')
+    const worker = await node.worker()
+    this.workers.push(worker)
+    return worker
+  }
+
+  otherNode(): Promise<NodeUnderTest> {
+    if (this.store === null) throw new Error('there is no store')
+    return this.store.node()
+  }
+
+  /** One that no other test uses. */
+  shard(): number {
+    return this.nextShard++
+  }
+
+  async owner(shard = this.shard(), node = this.here): Promise<Owned> {
+    const storage = await this.worker(node)
+    const [claim] = await storage.claim([shard])
+    if (claim === undefined) throw new Error(`shard ${shard} was not claimed`)
+    return { storage, claim }
+  }
+
+  async stopWorkers(): Promise<void> {
+    for (const worker of this.workers.splice(0)) await worker.stop()
+  }
+}
+
+async function read({ storage, claim }: Owned): Promise<Collector & { loaded: Loaded }> {
+  const into = new Collector()
+  const loaded = await storage.load(claim, into)
+  return Object.assign(into, { loaded })
+}
+
+async function append({ storage, claim }: Owned, ...batches: Parameters<typeof textBatch>[]) {
+  for (const batch of batches) {
+    expect(await storage.append(claim, textBatch(...batch))).toBe('durable')
+  }
+}
+
+const forGood = { name: 'StorageFault', retryable: false }
+
+function claims(bench: Bench): void {
+  it('rises in epoch each time, whoever makes it', async () => {
+    const first = await bench.owner()
+    const second = await bench.owner(first.claim.shard)
+    const [third] = await second.storage.claim([first.claim.shard])
+    expect(second.claim.epoch).toBeGreaterThan(first.claim.epoch)
+    expect(third?.epoch).toBeGreaterThan(second.claim.epoch)
+  })
+
+  it('of several shards takes those that may be taken', async () => {
+    const shards = [bench.shard(), bench.shard(), bench.shard()]
+    const there = await bench.otherNode()
+    const other = await bench.worker(there)
+    await other.claim([shards[1] as number])
+    const storage = await bench.worker()
+    const taken = await storage.claim(shards)
+    expect(taken.map(({ shard }) => shard).sort()).toEqual([shards[0], shards[2]])
+    expect(await storage.claim([])).toEqual([])
+  })
+
+  it('of a shard of a node that lives fails; when its lease is over it does not', async () => {
+    const there = await bench.otherNode()
+    const owned = await bench.owner(bench.shard(), there)
+    const { shard } = owned.claim
+    await append(owned, [1, 0, 'a'])
+    const storage = await bench.worker()
+    expect(await storage.claim([shard])).toEqual([])
+    await append(owned, [2, 0, 'b'])
+    await there.end()
+    const [claim] = await storage.claim([shard])
+    expect(claim?.epoch).toBeGreaterThan(owned.claim.epoch)
+    expect(await owned.storage.append(owned.claim, textBatch(3, 0, 'c'))).toBe('fenced')
+  })
+
+  it('knows whether the owner before was of another node', async () => {
+    const there = await bench.otherNode()
+    const { storage, claim } = await bench.owner()
+    expect((await read({ storage, claim })).loaded.foreign).toBe(false)
+    const neighbour = await bench.owner(claim.shard)
+    expect((await read(neighbour)).loaded.foreign).toBe(false)
+    await neighbour.storage.release(neighbour.claim)
+    const stranger = await bench.owner(claim.shard, there)
+    expect((await read(stranger)).loaded.foreign).toBe(true)
+  })
+
+  it('that is released is free at once, also for other nodes', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'])
+    await owned.storage.release(owned.claim)
+    expect(await owned.storage.append(owned.claim, textBatch(2, 0, 'b'))).toBe('fenced')
+    const next = await bench.owner(owned.claim.shard, await bench.otherNode())
+    expect((await read(next)).records).toEqual(['a'])
+  })
+
+  it('that is not the newest one changes nothing', async () => {
+    const old = await bench.owner()
+    await append(old, [1, 0, 'a'], [2, 1, 'b'])
+    const owned = await bench.owner(old.claim.shard)
+    for (const { storage, claim } of [old, { storage: owned.storage, claim: old.claim }]) {
+      expect(await storage.append(claim, textBatch(3, 1, 'x'))).toBe('fenced')
+      expect(await storage.append(claim, textBatch(2, 1, 'b'))).toBe('fenced')
+      expect(await storage.reserve(claim, 5000)).toBe('fenced')
+      expect(await storage.checkpoint(claim, 1)).toBe('fenced')
+      expect(await storage.emptySide(claim, 0)).toBe(false)
+      await expect(storage.load(claim, new Collector())).rejects.toMatchObject(forGood)
+      await storage.release(claim)
+    }
+    const { records, loaded } = await read(owned)
+    expect(records).toEqual(['a', 'b'])
+    expect(loaded.reservedTo).toBe(1)
+    await append(owned, [3, 1, 'c'])
+    expect(await (await bench.worker(await bench.otherNode())).claim([owned.claim.shard])).toEqual(
+      [],
+    )
+  })
+
+  it('outlives the worker that made it', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'])
+    await bench.stopWorkers()
+    const stranger = await bench.worker(await bench.otherNode())
+    expect(await stranger.claim([owned.claim.shard])).toEqual([])
+    const next = await bench.owner(owned.claim.shard)
+    expect((await read(next)).records).toEqual(['a'])
+  })
+}
+
+function appends(bench: Bench): void {
+  it('is stored once, however often it is repeated', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a', 'b'], [1, 0, 'a', 'b'], [2, 0, 'c'], [1, 0, 'a', 'b'])
+    await append(owned, [2, 0, 'c'], [3, 1, 'd'], [3, 1, 'd'])
+    const { records, loaded } = await read(owned)
+    expect(records).toEqual(['a', 'b', 'c', 'd'])
+    expect(loaded.position).toBe(3)
+  })
+
+  it('is stored byte for byte, of any size', async () => {
+    const owned = await bench.owner()
+    const large = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7 + (i >> 8)) & 255))
+    const bytes = [Buffer.alloc(0), Buffer.from([0, 92, 255, 39]), large]
+    const batch = batchAt(1, 0, bytes)
+    await owned.storage.append(owned.claim, batch)
+    const stored: Buffer[] = []
+    const into = new Collector()
+    into.batch = (given) => void stored.push(Buffer.from(given))
+    const loaded = await owned.storage.load(owned.claim, into)
+    expect(stored).toHaveLength(1)
+    expect(stored[0]?.equals(batch.bytes)).toBe(true)
+    expect(loaded.journalBytes).toBe(batch.bytes.length)
+  })
+
+  it('leaves its bytes to the caller when it is done', async () => {
+    const owned = await bench.owner()
+    const batch = textBatch(1, 0, 'a')
+    await owned.storage.append(owned.claim, batch)
+    batch.bytes.fill(0)
+    expect((await read(owned)).records).toEqual(['a'])
+  })
+
+  it('at a position that an owner before has filled is refused for good', async () => {
+    const old = await bench.owner()
+    await append(old, [1, 0, 'theirs'])
+    const owned = await bench.owner(old.claim.shard)
+    const mine = textBatch(1, 0, 'mine')
+    await expect(owned.storage.append(owned.claim, mine)).rejects.toMatchObject(forGood)
+    expect((await read(owned)).records).toEqual(['theirs'])
+  })
+
+  it('that leaves a gap is refused for good', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'])
+    const far = textBatch(3, 0, 'c')
+    await expect(owned.storage.append(owned.claim, far)).rejects.toMatchObject(forGood)
+    expect((await read(owned)).records).toEqual(['a'])
+    await append(owned, [2, 1, 'b'], [3, 0, 'c'])
+    expect((await read(owned)).records).toEqual(['a', 'b', 'c'])
+  })
+
+  it('to one shard has nothing to do with those to others', async () => {
+    const storage = await bench.worker()
+    const shards = [bench.shard(), bench.shard()]
+    const taken = await storage.claim(shards)
+    const batch = (claim: Claim) => textBatch(1, 0, `of ${claim.shard}`)
+    await Promise.all(taken.map((claim) => storage.append(claim, batch(claim))))
+    for (const claim of taken) {
+      expect((await read({ storage, claim })).records).toEqual([`of ${claim.shard}`])
+    }
+  })
+}
+
+function loads(bench: Bench): void {
+  it('of a shard that nobody wrote to gives nothing', async () => {
+    const owned = await bench.owner()
+    const { calls, loaded } = await read(owned)
+    expect(calls).toEqual([])
+    expect(loaded).toMatchObject({
+      position: 0,
+      otherSideEmpty: true,
+      journalBytes: 0,
+      checkpointBytes: 0,
+      reservedTo: 1,
+      foreign: false,
+    })
+    expect([0, 1]).toContain(loaded.side)
+  })
+
+  it('gives both sides in order of position, and goes on where the newest is', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'], [2, 1, 'b'], [3, 1, 'c'])
+    const { records, calls, loaded } = await read(owned)
+    expect(records).toEqual(['a', 'b', 'c'])
+    expect(calls).toEqual(['batch'])
+    expect(loaded).toMatchObject({ position: 3, side: 1, otherSideEmpty: false })
+    await append(owned, [4, 0, 'd'])
+    expect((await read(owned)).loaded).toMatchObject({ position: 4, side: 0 })
+  })
+
+  it('by the next owner gives the same', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'], [2, 0, 'b'])
+    const next = await bench.owner(owned.claim.shard)
+    await append(next, [3, 0, 'c'])
+    const { records, loaded } = await read(await bench.owner(owned.claim.shard))
+    expect(records).toEqual(['a', 'b', 'c'])
+    expect(loaded).toMatchObject({ position: 3, side: 0, otherSideEmpty: true })
+  })
+
+  it('of many batches gives each once', async () => {
+    const owned = await bench.owner()
+    const count = 150
+    for (let i = 1; i <= count; i++) await append(owned, [i, i % 2, `${i}`])
+    const { records } = await read(owned)
+    expect(records).toEqual(Array.from({ length: count }, (_, i) => `${i + 1}`))
+  })
+
+  it('finds what was damaged', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'], [2, 0, 'b'.repeat(100)], [3, 0, 'c'])
+    await bench.store?.damage(owned.claim.shard, 2)
+    const corrupt = { ...forGood, code: 'corrupt' }
+    await expect(read(owned)).rejects.toMatchObject(corrupt)
+  })
+
+  it('fails with what its reader throws', async () => {
+    const owned = await bench.owner()
+    await append(owned, [1, 0, 'a'])
+    const bad = new Collector()
+    const oops = new Error('oops')
+    bad.batch = () => {
+      throw oops
+    }
+    await expect(owned.storage.load(owned.claim, bad)).rejects.toBe(oops)
+    expect((await read(owned)).records).toEqual(['a'])
+  })
+}
+
+function sequences(bench: Bench): void {
+  it('that were reserved stay so, for every later owner', async () => {
+    const owned = await bench.owner()
+    expect(await owned.storage.reserve(owned.claim, 2 ** 40)).toBe('durable')
+    expect(await owned.storage.reserve(owned.claim, 1000)).toBe('durable')
+    const next = await bench.owner(owned.claim.shard)
+    expect((await read(next)).loaded.reservedTo).toBe(2 ** 40)
+  })
+}
+
+const storedStates = stateNames.filter((name) => name !== 'unknown')
+
+/** Stores what the shard has recorded since, in batches of a few records; returns the last position. */
+async function store(owned: Owned, living: LivingShard, from: number, side: number) {
+  const records = living.newRecords()
+  let position = from
+  for (let at = 0; at < records.length; at += 7) {
+    const batch = batchAt(position, side, records.slice(at, at + 7))
+    expect(await owned.storage.append(owned.claim, batch)).toBe('durable')
+    position++
+  }
+  return position - 1
+}
+
+async function restored(owned: Owned): Promise<string> {
+  const restore = restoreOf(owned.claim.shard)
+  await owned.storage.load(owned.claim, restore)
+  return dumpState(restore.state)
+}
+
+async function living(bench: Bench): Promise<Owned & { living: LivingShard }> {
+  const owned = await bench.owner()
+  return { ...owned, living: new LivingShard(owned.claim.shard) }
+}
+
+function checkpoints(bench: Bench): void {
+  it('and the journal behind it are the shard', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const covered = await store(owned, shard, 1, 0)
+    const rows = rowsOf(shard.state)
+    const made = await storage.checkpoint(claim, covered)
+    expect(made).toMatchObject({ generation: 1, jobs: rows.length })
+    shard.live(2)
+    const last = await store(owned, shard, covered + 1, 0)
+    const { calls, rows: loadedRows, loaded } = await read(owned)
+    expect(calls).toEqual(['meta', 'job', 'checkpointEnded', 'batch'])
+    expect(sortedById(loadedRows)).toEqual(rows)
+    expect(new Set(rows.map((row) => row.state))).toEqual(new Set(storedStates))
+    expect(loaded.position).toBe(last)
+    expect(loaded.checkpointBytes).toBeGreaterThan(0)
+    expect(loaded.checkpointBytes).toBe(made === 'fenced' ? 0 : made.bytes)
+    expect(await restored(owned)).toBe(shard.dump())
+    expect(await restored(await bench.owner(claim.shard))).toBe(shard.dump())
+  })
+
+  it('stands on the one before', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    let last = 0
+    for (let round = 1; round <= 4; round++) {
+      shard.live(round)
+      last = await store(owned, shard, last + 1, 0)
+      expect(await storage.checkpoint(claim, last)).toMatchObject({ generation: round })
+      expect(await restored(owned)).toBe(shard.dump())
+    }
+    const { calls, loaded } = await read(owned)
+    expect(calls).toEqual(['meta', 'job', 'checkpointEnded'])
+    expect(loaded).toMatchObject({ position: last, journalBytes: 0 })
+  })
+
+  it('of less than everything leaves the rest to the journal', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const last = await store(owned, shard, 1, 0)
+    for (const covered of [1, Math.floor(last / 2), last - 1]) {
+      expect(await storage.checkpoint(claim, covered)).toMatchObject({})
+      expect(await restored(owned)).toBe(shard.dump())
+      expect((await read(owned)).loaded.position).toBe(last)
+    }
+  })
+
+  it('that is asked for again, its answer lost, does no harm', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const covered = await store(owned, shard, 1, 0)
+    await storage.checkpoint(claim, covered)
+    shard.live(2)
+    await store(owned, shard, covered + 1, 1)
+    expect(await storage.checkpoint(claim, covered)).not.toBe('fenced')
+    expect(await restored(owned)).toBe(shard.dump())
+  })
+
+  it('of what is not stored is refused for good', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const last = await store(owned, shard, 1, 0)
+    await expect(storage.checkpoint(claim, last + 1)).rejects.toMatchObject(forGood)
+    expect((await read(owned)).calls).toEqual(['batch'])
+  })
+
+  it('of an empty shard has no jobs', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.engine.pull(shard.queue)
+    shard.engine.send({ cmd: 'PAUSE', queue: shard.queue })
+    const last = await store(owned, shard, 1, 0)
+    expect(await storage.checkpoint(claim, last)).toMatchObject({ jobs: 0 })
+    expect(await restored(owned)).toBe(shard.dump())
+  })
+}
+
+function emptySides(bench: Bench): void {
+  it('was covered by a checkpoint', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const covered = await store(owned, shard, 1, 0)
+    shard.live(2)
+    await store(owned, shard, covered + 1, 1)
+    await storage.checkpoint(claim, covered)
+    expect((await read(owned)).loaded.otherSideEmpty).toBe(false)
+    expect(await storage.emptySide(claim, 0)).toBe(true)
+    expect((await read(owned)).loaded).toMatchObject({ side: 1, otherSideEmpty: true })
+    expect(await restored(owned)).toBe(shard.dump())
+  })
+
+  it('is not one with anything that no checkpoint covers', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    shard.live(1)
+    const last = await store(owned, shard, 1, 0)
+    expect(await storage.emptySide(claim, 0)).toBe(false)
+    await storage.checkpoint(claim, last - 1)
+    expect(await storage.emptySide(claim, 0)).toBe(false)
+    expect(await restored(owned)).toBe(shard.dump())
+  })
+
+  it('may have been empty', async () => {
+    const owned = await bench.owner()
+    expect(await owned.storage.emptySide(owned.claim, 1)).toBe(true)
+    await append(owned, [1, 0, 'a'])
+    expect(await owned.storage.emptySide(owned.claim, 1)).toBe(true)
+    expect((await read(owned)).records).toEqual(['a'])
+  })
+
+  it('is used again, turn by turn', async () => {
+    const owned = await living(bench)
+    const { storage, claim, living: shard } = owned
+    let last = 0
+    for (let round = 1; round <= 4; round++) {
+      shard.live(round)
+      last = await store(owned, shard, last + 1, round % 2)
+      await storage.checkpoint(claim, last)
+      expect(await storage.emptySide(claim, 1 - (round % 2))).toBe(true)
+    }
+    // Both are empty then: positions go on all the same.
+    for (const side of [0, 1]) expect(await storage.emptySide(claim, side)).toBe(true)
+    const next = await bench.owner(claim.shard)
+    expect((await read(next)).loaded).toMatchObject({ position: last, otherSideEmpty: true })
+    shard.live(5)
+    await store(next, shard, last + 1, 0)
+    expect(await restored(next)).toBe(shard.dump())
+  })
+}
