@@ -152,6 +152,7 @@ export class Connection implements ReplyQueueOwner {
     this.services.gate.turnEnded()
     this.output.flush()
     this.inTurn = false
+    this.progressed()
     this.settle()
   }
 
@@ -277,9 +278,10 @@ export class Connection implements ReplyQueueOwner {
     queueMicrotask(this.wakeUp)
   }
 
+  /** The kernel may have taken something. */
   private progressed(): void {
     this.subscriptions.caughtUp()
-    if (this.stalled) this.schedule()
+    if (this.stalled && this.hasRoom()) this.schedule()
     if (this.session.awayCount >= limits.commandsBeforeMove) this.moveIfQuiet()
   }
 
@@ -292,6 +294,7 @@ export class Connection implements ReplyQueueOwner {
       this.run()
       if (this.state === 'open' && !this.stalled) this.socket.resume()
     } else {
+      this.progressed()
       this.settle()
     }
   }

@@ -3,8 +3,8 @@
 // Node gives every read of an accepted socket 64 KiB of its own. At some thousand reads a second that is what the
 // garbage collector mostly works for, and its pauses are the longest ones of the event loop. Node reads into a
 // buffer of ours when a socket is made with `onread`, which it offers for connecting sockets only; so the
-// handle of an accepted socket is put into a new one here. This and `cluster/silence.ts` are the places that reach
-// for a handle.
+// handle of an accepted socket is put into a new one here. This, `socket-writer.ts` and
+// `cluster/silence.ts` are the places that reach for a handle.
 //
 // 1. A chunk is valid until its handler returns: the next read of any connection overwrites it.
 // 2. It lies in the memory of the scanning kernel, which so scans in place what came.
