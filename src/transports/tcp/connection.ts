@@ -88,7 +88,7 @@ export class Connection implements ReplyQueueOwner {
     services: ConnectionServices,
     onClosed: (connection: Connection) => void,
   ) {
-    this.socket = readInto(socket, (chunk) => this.data(chunk))
+    this.socket = readInto(socket, (bytes, length) => this.data(bytes, length))
     this.session = session
     this.services = services
     this.onClosed = onClosed
@@ -126,10 +126,10 @@ export class Connection implements ReplyQueueOwner {
     this.services.gate.giveBack(handed)
   }
 
-  private data(chunk: Buffer): void {
+  private data(bytes: Buffer, length: number): void {
     if (this.state !== 'open') return
     if (this.stalled) throw new Error('a chunk came while reading was stopped')
-    this.framer.feed(chunk)
+    this.framer.feed(bytes, length)
     this.run()
   }
 

@@ -17,12 +17,15 @@ interface WithHandle {
   _handle: object | null
 }
 
+/** A chunk is `bytes[0..length)`. */
+export type OnChunk = (bytes: Buffer, length: number) => void
+
 /** The same connection as a socket whose bytes come to `onChunk`; the one that was passed is over. */
-export function readInto(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
+export function readInto(socket: Socket, onChunk: OnChunk): Socket {
   const accepted = socket as unknown as WithHandle
   const handle = accepted._handle
   if (handle === null) {
-    socket.on('data', onChunk)
+    socket.on('data', (chunk: Buffer) => onChunk(chunk, chunk.length))
     return socket
   }
   accepted._handle = null
@@ -30,7 +33,7 @@ export function readInto(socket: Socket, onChunk: (chunk: Buffer) => void): Sock
   const onread = {
     buffer: readArea,
     callback(size: number): boolean {
-      onChunk(readArea.subarray(0, size))
+      onChunk(readArea, size)
       return true
     },
   }
