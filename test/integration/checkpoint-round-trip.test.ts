@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dumpState } from '../../src/engine/state-dump.ts'
 import { EngineHarness } from '../support/engine-harness.ts'
 import { OwnPostgres } from '../support/own-postgres.ts'
-import { Player, playStep, steps } from '../support/shard-history.ts'
 import { type Database, migrated, PostgresShard } from '../support/postgres-shard.ts'
+import { Player, playStep, steps } from '../support/shard-history.ts'
 
 /** The one that has most of the made-up queues. */
 const SHARD = 3

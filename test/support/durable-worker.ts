@@ -184,7 +184,7 @@ export class DurableWorker {
 
   private portsOf(journal: Journal): ShardPorts {
     return {
-      mail: { ask: nothing, tell: nothing, cronTick: nothing },
+      mail: { ask: nothing, tell: nothing, cronTick: nothing, cronTaken: nothing },
       events: { listening: false, wants: () => false, event: nothing },
       log: journal,
       memory: { full: false },
