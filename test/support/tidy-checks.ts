@@ -56,7 +56,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   'src/transports/': {
     folders: ['src/engine/'],
-    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:v8'],
+    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:util', 'node:v8'],
   },
 }
 
