@@ -44,14 +44,13 @@ export async function migrateDatabase(database: Database): Promise<void> {
   await connection.close()
 }
 
-export function eachRecord(bytes: Buffer, each: (record: Buffer) => void): void {
+function eachRecord(bytes: Buffer, each: (record: Buffer) => void): void {
   const reader = new RecordBatchReader(bytes)
   for (let record = reader.next(); record !== null; record = reader.next()) each(record)
 }
 
 /** What the storage has of a shard, and how it looks. */
-export interface Recovered extends LoadedShard {
-  readonly restore: Restore
+interface Recovered extends LoadedShard {
   readonly dump: string
 }
 
@@ -133,7 +132,13 @@ export class PostgresShard {
   async load(): Promise<Recovered> {
     const restore = new Restore(this.shard, eachRecord)
     const loaded = await loadShard(this.connection, this.database.schema, this.fence, restore)
-    return { ...loaded, restore, dump: dumpState(restore.state) }
+    return { ...loaded, dump: dumpState(restore.state) }
+  }
+
+  /** Without looking at it. */
+  loadOnly(): Promise<LoadedShard> {
+    const restore = new Restore(this.shard, eachRecord)
+    return loadShard(this.connection, this.database.schema, this.fence, restore)
   }
 
   async close(): Promise<void> {
