@@ -13,27 +13,57 @@ storageContract('the storage in PostgreSQL', async (): Promise<StorageUnderTest>
   const database = await openTestDatabase()
   const { url, schema } = database
   const connection = new Connection({
-    url, schema, applicationName: 'flashq:test', statementTimeoutMs: 30_000, answerTimeoutMs: 30_000,
-    connectTimeoutMs: 5000, lockTimeoutMs: 0, synchronousCommit: 'on',
+    url,
+    schema,
+    applicationName: 'flashq:test',
+    statementTimeoutMs: 30_000,
+    answerTimeoutMs: 30_000,
+    connectTimeoutMs: 5000,
+    lockTimeoutMs: 0,
+    synchronousCommit: 'on',
   })
   await migrate(connection, schema)
   return {
     async node() {
       const node = randomUUID()
-      await connection.query({ name: '', text: `insert into ${schema}.node values ($1, clock_timestamp() + interval '1 hour', '', 0, '', '')` }, [node])
+      await connection.query(
+        {
+          name: '',
+          text: `insert into ${schema}.node values ($1, clock_timestamp() + interval '1 hour', '', 0, '', '')`,
+        },
+        [node],
+      )
       return {
         async worker(): Promise<Storage> {
-          const storage = new PostgresStorage({ url, schema, durability: 'sync', node, owner: randomUUID(), connections: 2, checkpoints })
+          const storage = new PostgresStorage({
+            url,
+            schema,
+            durability: 'sync',
+            node,
+            owner: randomUUID(),
+            connections: 2,
+            checkpoints,
+          })
           await storage.start()
           return storage
         },
         async end() {
-          await connection.query({ name: '', text: `update ${schema}.node set expires_at = clock_timestamp() - interval '1 ms' where node = $1` }, [node])
+          await connection.query(
+            {
+              name: '',
+              text: `update ${schema}.node set expires_at = clock_timestamp() - interval '1 ms' where node = $1`,
+            },
+            [node],
+          )
         },
       }
     },
     async damage(shard, position) {
-      await queryOnce(url, `update ${schema}.journal set records = set_byte(records, 40, get_byte(records, 40) # 4) where slot in ($1, $2) and position = $3`, [shard * 2, shard * 2 + 1, position])
+      await queryOnce(
+        url,
+        `update ${schema}.journal set records = set_byte(records, 40, get_byte(records, 40) # 4) where slot in ($1, $2) and position = $3`,
+        [shard * 2, shard * 2 + 1, position],
+      )
     },
     async stop() {
       await connection.close()

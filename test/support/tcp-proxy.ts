@@ -115,7 +115,7 @@ export class TcpProxy {
   }
 
   private accept(socket: Socket): void {
-    if (this.refusing) return void socket.on('error', () => undefined).resetAndDestroy()
+    if (this.refusing) return reset(socket.on('error', () => undefined))
     this.pairs.add(new Pair(this, socket, connect({ allowHalfOpen: true, ...this.target() })))
   }
 }
@@ -148,7 +148,7 @@ class Pair {
     if (this.isCut) return
     this.isCut = true
     this.proxy.forget(this)
-    for (const socket of Object.values(this.sockets)) socket.resetAndDestroy()
+    for (const socket of Object.values(this.sockets)) reset(socket)
   }
 
   private pass(side: Side, piece: Buffer): void {
@@ -222,6 +222,12 @@ class Pair {
 interface Late {
   readonly piece: Buffer | null
   readonly dueMs: number
+}
+
+/** A Unix socket can't be reset, only closed. */
+function reset(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function other(side: Side): Side {
