@@ -2,7 +2,7 @@
 
 import { from as copyFrom } from 'pg-copy-streams'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type CheckpointMade, StorageFault } from '../../src/engine/storage-port.ts'
+import { type CheckpointMade, type ShardReader, StorageFault } from '../../src/engine/storage-port.ts'
 import { rebuiltShard } from '../../src/storage/postgres/checkpoint/checkpoint-maker.ts'
 import { loadShard } from '../../src/storage/postgres/checkpoint/load.ts'
 import {
@@ -294,6 +294,24 @@ describe('a load', () => {
     expect(await stored.load()).toMatchObject({ position: 1 })
   })
 
+  it('fails when its session ends, and may be repeated', async () => {
+    for (const checkpoints of [0, 1]) {
+      if (checkpoints === 1) expect(await stored.checkpoint()).toMatchObject({ generation: 1 })
+      push(1)
+      await followed.append()
+      const connection = stepped(async () => undefined)
+      const { reader } = rebuiltShard(FOLLOWED_SHARD)
+      const cut = { ...passOn(reader), [checkpoints === 0 ? 'batch' : 'job']: () => connection.drop() }
+      await expect(
+        loadShard(connection, database.schema, stored.fence, cut),
+      ).rejects.toMatchObject({ name: 'StorageFault', retryable: true })
+      const again = rebuiltShard(FOLLOWED_SHARD)
+      const loaded = await loadShard(connection, database.schema, stored.fence, again.reader)
+      expect(loaded.position).toBe(stored.position)
+      await connection.close()
+    }
+  })
+
   it('is refused when the shard is somebody else’s', async () => {
     const taker = await PostgresShard.claim(database, FOLLOWED_SHARD)
     await expect(stored.load()).rejects.toMatchObject({ code: 'fenced' })
@@ -315,6 +333,15 @@ describe('a load', () => {
     await connection.close()
   })
 })
+
+function passOn(reader: ShardReader): ShardReader {
+  return {
+    meta: (bytes) => reader.meta(bytes),
+    job: (row) => reader.job(row),
+    checkpointEnded: () => reader.checkpointEnded(),
+    batch: (bytes) => reader.batch(bytes),
+  }
+}
 
 /** The journal as the engine has it: one batch with all of it. */
 async function refill(): Promise<void> {

@@ -1,6 +1,7 @@
 // What people see of checkpoints: the views never fail, whatever clients have pushed; finished jobs are in the history
 // once; old days go.
 
+import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   dayOf,
@@ -150,6 +151,19 @@ describe('jobs_overview', () => {
     expect(run).toHaveLength(1)
     expect(run[0]).toContain(`job_${FOLLOWED_SHARD * 2 + 1}`)
   })
+})
+
+it('the examples of docs/database.md run', async () => {
+  followed.engine.push(FOLLOWED_QUEUE)
+  await checkpoint()
+  const page = readFileSync('docs/database.md', 'utf8')
+  const examples = [...page.matchAll(/```sql\n(.*?)```/gs)].flatMap(([, text]) =>
+    (text as string).split(';').filter((statement) => statement.trim() !== ''),
+  )
+  expect(examples.length).toBeGreaterThan(3)
+  for (const example of examples) {
+    await stored.rows(example.replaceAll('flashq.', `"${database.schema}".`))
+  }
 })
 
 describe('queues_overview', () => {
