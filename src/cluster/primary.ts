@@ -76,6 +76,7 @@ export class Primary {
   private drainingSinceMs = 0
   private drainSignal = ''
   private allClean = true
+  private environment: Readonly<Record<string, string>> = {}
   private leaseUntilMs = 0
   private recoveryTimer: NodeJS.Timeout | null = null
 
@@ -89,7 +90,11 @@ export class Primary {
     this.folder = mkdtempSync(join(tmpdir(), 'flashq-'))
   }
 
-  start(): void {
+  /** `environment`: for the workers, over this process's own. */
+  start(environment: Readonly<Record<string, string>> = {}): void {
+    // Stopped while the database was being waited for.
+    if (this.state !== 'starting') return
+    this.environment = environment
     cluster.schedulingPolicy = cluster.SCHED_RR
     cluster.on('exit', (process, code, signal) => this.exited(process, code, signal))
     for (const child of this.children) this.fork(child)
@@ -140,6 +145,7 @@ export class Primary {
 
   private fork(child: Child): void {
     const process = cluster.fork({
+      ...this.environment,
       FLASHQ_WORKER: child.index,
       FLASHQ_INCARNATION: child.incarnation + 1,
       FLASHQ_LINKS: this.folder,
@@ -148,6 +154,8 @@ export class Primary {
     this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
     process.on('message', (message: unknown, handle: unknown) => {
       if (child.process === process) this.receive(child, message, handle)
+      // Its last words, read after its end: nobody has what must go with the socket.
+      else if (handle instanceof Socket) handle.destroy()
     })
     process.on('error', (error) => {
       this.log.error({ err: error, worker: child.index }, 'worker process')
@@ -164,11 +172,11 @@ export class Primary {
     else this.act(child, message)
   }
 
-  /** A connection goes to the worker that all its commands are for. Its bytes are not read here. */
-  private move({ to, holder, authed }: MoveMessage, handle: unknown): void {
+  /** A connection goes to another worker. Its bytes are not read here. */
+  private move({ to, holder }: MoveMessage, handle: unknown): void {
     const target = this.children[to]
     if (handle instanceof Socket) silence(handle)
-    if (target?.opened) target.adopt({ kind: 'adopt', holder, authed }, handle)
+    if (target?.opened) target.adopt(holder, handle)
     else if (handle instanceof Socket) handle.destroy()
   }
 
@@ -196,6 +204,10 @@ export class Primary {
         child.jobs = message.jobs
         this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
         return this.evenOut()
+      case 'adopted':
+        return child.inHand?.adopted(message.holder)
+      case 'evacuated':
+        return this.log.info({ worker: child.index }, 'the worker has no connections any more')
       case 'drained':
         child.drained = true
         return this.endWhenDrained()

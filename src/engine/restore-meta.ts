@@ -5,12 +5,14 @@ import { RecordReader } from './record-bytes.ts'
 import type { ShardState } from './shard-state.ts'
 import { META_VERSION, QueueFlag } from './snapshot.ts'
 
-export function readMeta(state: ShardState, bytes: Buffer): void {
+/** Returns how many rows go with it. */
+export function readMeta(state: ShardState, bytes: Buffer): number {
   const r = new RecordReader(bytes)
   const version = r.u8()
   if (version !== META_VERSION) throw new Error(`meta of version ${version}`)
   const shard = r.uint()
   if (shard !== state.shard) throw new Error(`meta of shard ${shard}`)
+  const rows = r.uint()
   state.firstSeq = r.uint()
   state.nextSeq = r.uint()
   state.nextToken = r.f64()
@@ -30,6 +32,7 @@ export function readMeta(state: ShardState, bytes: Buffer): void {
   }
   readFinished(r, state)
   if (!r.atEnd) throw new Error('meta is longer than it should be')
+  return rows
 }
 
 function readQueue(r: RecordReader, state: ShardState): void {
@@ -54,7 +57,10 @@ function readCrons(r: RecordReader, state: ShardState): void {
     const data = r.text()
     const text = r.text()
     const schedule = { text, everyMs: r.f64() }
-    const cron = { no, name, queue, data, text, schedule, priority: r.f64(), nextRunMs: r.f64() }
+    const priority = r.f64()
+    const nextRunMs = r.f64()
+    const terms = { no, name, queue, data, text, schedule, priority }
+    const cron = { ...terms, nextRunMs, sentMs: 0, timerMs: nextRunMs }
     state.crons.set(name, cron)
     state.cronsByNo.set(no, cron)
   }

@@ -50,6 +50,7 @@ const REFUSALS = [
   'unavailable',
   'draining',
   'dependency_invalid',
+  'cron_not_found',
 ]
 
 const RULES = [

@@ -42,6 +42,8 @@ interface Held {
 export class ChaosClient {
   readonly name: string
   readonly history: History
+  /** Of the newest answer; '' when it was a yes. */
+  lastCode = ''
   private readonly target: Target
   private lines: LineClient | null = null
   private connection = 0
@@ -197,6 +199,7 @@ export class ChaosClient {
   /** What is not a plain yes is known already; items of a batch are settled by whoever knows them. */
   private settleAll(ops: readonly Op[], { ok, code = '' }: Answer): void {
     const unknown = code === 'outcome_unknown'
+    this.lastCode = code
     for (const op of ops) {
       this.history.settle(op, ok ? 'ok' : unknown ? 'unknown' : 'refused', ok ? '' : code)
     }

@@ -7,7 +7,7 @@ import type { Phase } from './producer.ts'
 import type { Random } from './random.ts'
 
 const WAIT_MS = 100
-const STEADY_LEASE_MS = 10_000
+const STEADY_LEASE_MS = 3000
 
 export interface Habits {
   readonly queues: readonly string[]

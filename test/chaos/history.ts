@@ -86,7 +86,7 @@ export interface QueueOp extends Asked {
 }
 
 export interface CronOp extends Asked {
-  readonly f: 'cron'
+  readonly f: 'cron' | 'cronDelete'
   readonly name: string
   readonly queue: string
   /** It ticks when Unix time is a multiple of `everyMs`, plus `phaseMs`. */
@@ -129,7 +129,8 @@ export interface FaultNote {
   endMs: number
 }
 
-type Fresh = 'startMs' | 'endMs' | 'outcome' | 'code'
+/** What is known only when it is asked, or later. */
+export type Fresh = 'startMs' | 'endMs' | 'outcome' | 'code'
 
 export class History {
   readonly ops: Op[] = []

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Asked, ChaosClient } from './client.ts'
-import type { CronOp, FinalJob, FinalReads, QueueOp, Totals } from './history.ts'
+import type { CronOp, FinalJob, FinalReads, Fresh, QueueOp, Totals } from './history.ts'
 import { CONCURRENCY, type Names, type Plan, RATE } from './plan.ts'
 import type { Phase } from './producer.ts'
 import type { Random } from './random.ts'
@@ -66,6 +66,20 @@ export class Operator {
     for (const queue of this.names.of('pause')) await this.surely('resume', queue)
   }
 
+  /** No more ticks. */
+  async endCrons(): Promise<void> {
+    for (let second = 0; second < this.plan.crons; second++) {
+      const name = this.names.cron(second)
+      const note = (asked: Asked): CronOp =>
+        this.client.history.ask({ f: 'cronDelete', ...asked, ...this.tickTerms(second) })
+      // Deleted by a try without an answer, it is not found by the next one.
+      while ((await this.client.command({ cmd: 'CRONDELETE', name }, note)) === null) {
+        if (this.client.lastCode === 'cron_not_found') break
+        await pause(AGAIN_MS)
+      }
+    }
+  }
+
   /** How the jobs with these ids ended; null when the server was away in between. */
   async read(ids: readonly number[]): Promise<FinalReads | null> {
     const jobs = new Map<number, FinalJob>()
@@ -114,14 +128,20 @@ export class Operator {
   }
 
   private async cron(second: number): Promise<void> {
-    const name = this.names.cron(second)
-    const queue = this.names.cronQueue
+    const terms = this.tickTerms(second)
+    const { name, queue } = terms
     const schedule = `${second} * * * * *`
     const frame = { cmd: 'CRON', name, queue, schedule, data: JSON.parse(cronDataOf(name)) }
-    const phaseMs = second * 1000
     const note = (asked: Asked): CronOp =>
-      this.client.history.ask({ f: 'cron', ...asked, name, queue, everyMs: MINUTE_MS, phaseMs })
+      this.client.history.ask({ f: 'cron', ...asked, ...terms })
     while ((await this.client.command(frame, note)) === null) await pause(AGAIN_MS)
+  }
+
+  /** Once a minute, at a second of its own. */
+  private tickTerms(second: number): Omit<CronOp, 'f' | keyof Asked | Fresh> {
+    const { names } = this
+    const phaseMs = second * 1000
+    return { name: names.cron(second), queue: names.cronQueue, everyMs: MINUTE_MS, phaseMs }
   }
 
   private async surely(f: QueueOp['f'], queue: string, value = 0): Promise<void> {

@@ -14,7 +14,7 @@ import type { Complain } from './violation.ts'
 export function ticks(evidence: Evidence, complain: Complain): void {
   const asked = new Map<string, CronOp[]>()
   for (const op of evidence.history.ops) {
-    if (op.f === 'cron') asked.set(op.name, [...(asked.get(op.name) ?? []), op])
+    if ('everyMs' in op) asked.set(op.name, [...(asked.get(op.name) ?? []), op])
   }
   const made = ticksMade(evidence)
   for (const [name, ops] of asked) {
@@ -52,12 +52,14 @@ function missed(
 ): void {
   const { history, options } = evidence
   const { epochMs, final } = history
-  const [first] = ops
-  if (first === undefined || final === null || !ops.some(({ outcome }) => outcome === 'ok')) return
+  const set = ops.filter(({ f }) => f === 'cron')
+  const [first] = set
+  if (first === undefined || final === null || !set.some(({ outcome }) => outcome === 'ok')) return
   const { everyMs, phaseMs } = first
   // Setting it again moves its next run: from the last answer on it must tick.
-  const fromMs = Math.max(...ops.map(({ endMs }) => endMs)) + epochMs
-  const toMs = final.atMs + epochMs - options.tickLateMs
+  const fromMs = Math.max(...set.map(({ endMs }) => endMs)) + epochMs
+  const deletedMs = ops.filter(({ f }) => f === 'cronDelete').map(({ startMs }) => startMs)
+  const toMs = Math.min(final.atMs, ...deletedMs) + epochMs - options.tickLateMs
   let tickMs = Math.ceil((fromMs - phaseMs) / everyMs) * everyMs + phaseMs
   for (; tickMs < toMs; tickMs += everyMs) {
     if (!made?.has(tickMs)) complain('I13', `${name} did not fire for ${timeOf(tickMs)}`)

@@ -1,6 +1,7 @@
 // A history made up by hand, to try the rules on: each step says when it was asked and when it was answered.
 
-import { dataOf } from './evidence.ts'
+import { check } from './checker.ts'
+import { dataOf, type Options } from './evidence.ts'
 import {
   type CronOp,
   type FinalJob,
@@ -18,7 +19,7 @@ import {
 /** Asked at, answered at, and how. */
 export type When = readonly [startMs: number, endMs: number, outcome?: Outcome, code?: string]
 
-export const QUEUE = 'q'
+const QUEUE = 'q'
 
 export class Tale {
   readonly history = new History(() => this.atMs, 0)
@@ -102,4 +103,23 @@ function seenOf(seen: Partial<Seen>, queue: string): Seen {
   const data = dataOf(`key-${id}`)
   const rest = { priority: 0, attempts: 0, token: 1, createdAtMs: 1, runAtMs: 1 }
   return { id, queue, data, ...rest, ...seen }
+}
+
+/** Ids in one shard. */
+export const A = 32
+export const B = 64
+export const C = 96
+
+/** One job, pushed, delivered with token 5, acknowledged. */
+export function life(tale: Tale): void {
+  tale.push([0, 10], A)
+  tale.pull([20, 30], [{ id: A, token: 5 }])
+  tale.run('ack', [40, 50], A, 5)
+}
+
+/** The rules that the tale breaks. */
+export function broken(tell: (tale: Tale) => void, options: Partial<Options> = {}): string[] {
+  const tale = new Tale()
+  tell(tale)
+  return [...new Set(check(tale.history, options).violations.map(({ rule }) => rule))]
 }

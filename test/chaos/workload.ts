@@ -65,6 +65,7 @@ export class Workload implements Phase {
     await Promise.all(this.producing)
     if (drain) {
       await this.operator.calm()
+      await this.operator.endCrons()
       await this.drain()
     }
     this.over = true

@@ -4,34 +4,12 @@
 // Tests share a store, each with shards of its own, so that a store may be slow to make.
 
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { stateNames } from '../../src/engine/job-store.ts'
-import { limits } from '../../src/engine/limits.ts'
-import { dumpState } from '../../src/engine/state-dump.ts'
-import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
-import {
-  batchAt,
-  Collector,
-  LivingShard,
-  restoreOf,
-  rowsOf,
-  sortedById,
-  textBatch,
-} from '../support/stored-shard.ts'
+import type { Claim } from '../../src/engine/storage-port.ts'
+import { batchAt, Collector, textBatch } from '../support/stored-shard.ts'
+import { append, Bench, forGood, patiently, read, type StorageUnderTest } from './storage-bench.ts'
+import { checkpoints, emptySides } from './storage-checkpoints.ts'
 
-export interface NodeUnderTest {
-  /** A worker process of it, started. Whoever asked stops it. */
-  worker(): Promise<Storage>
-  /** Its lease is over: anybody may take what it owns. */
-  end(): Promise<void>
-}
-
-export interface StorageUnderTest {
-  /** A node that lives. */
-  node(): Promise<NodeUnderTest>
-  /** Changes a bit of the batch that is stored there. */
-  damage(shard: number, position: number): Promise<void>
-  stop(): Promise<void>
-}
+export type { StorageUnderTest } from './storage-bench.ts'
 
 export function storageContract(name: string, make: () => Promise<StorageUnderTest>): void {
   describe(name, () => {
@@ -49,82 +27,6 @@ export function storageContract(name: string, make: () => Promise<StorageUnderTe
     describe('an emptied side', () => emptySides(bench))
   })
 }
-
-const SHARDS_PER_TEST_MAX = 3
-
-/** An owner and what it claimed. */
-interface Owned {
-  readonly storage: Storage
-  readonly claim: Claim
-}
-
-class Bench {
-  store: StorageUnderTest | null = null
-  here: NodeUnderTest | null = null
-  private readonly make: () => Promise<StorageUnderTest>
-  private readonly workers: Storage[] = []
-  private nextShard = 0
-
-  constructor(make: () => Promise<StorageUnderTest>) {
-    this.make = make
-  }
-
-  /** Enough that no other test uses. */
-  async haveShards(): Promise<void> {
-    if (this.store !== null && this.nextShard + SHARDS_PER_TEST_MAX <= limits.shards) return
-    await this.stop()
-    this.store = await this.make()
-    this.here = await this.store.node()
-    this.nextShard = 0
-  }
-
-  async stop(): Promise<void> {
-    await this.store?.stop()
-    this.store = null
-  }
-
-  async worker(node: NodeUnderTest | null = this.here): Promise<Storage> {
-    if (node === null) throw new Error('there is no node')
-    const worker = await node.worker()
-    this.workers.push(worker)
-    return worker
-  }
-
-  otherNode(): Promise<NodeUnderTest> {
-    if (this.store === null) throw new Error('there is no store')
-    return this.store.node()
-  }
-
-  /** One that no other test uses. */
-  shard(): number {
-    return this.nextShard++
-  }
-
-  async owner(shard = this.shard(), node = this.here): Promise<Owned> {
-    const storage = await this.worker(node)
-    const [claim] = await storage.claim([shard])
-    if (claim === undefined) throw new Error(`shard ${shard} was not claimed`)
-    return { storage, claim }
-  }
-
-  async stopWorkers(): Promise<void> {
-    for (const worker of this.workers.splice(0)) await worker.stop()
-  }
-}
-
-async function read({ storage, claim }: Owned): Promise<Collector & { loaded: Loaded }> {
-  const into = new Collector()
-  const loaded = await storage.load(claim, into)
-  return Object.assign(into, { loaded })
-}
-
-async function append({ storage, claim }: Owned, ...batches: Parameters<typeof textBatch>[]) {
-  for (const batch of batches) {
-    expect(await storage.append(claim, textBatch(...batch))).toBe('durable')
-  }
-}
-
-const forGood = { name: 'StorageFault', retryable: false }
 
 function claims(bench: Bench): void {
   it('rises in epoch each time, whoever makes it', async () => {
@@ -157,7 +59,8 @@ function claims(bench: Bench): void {
     await there.end()
     const [claim] = await storage.claim([shard])
     expect(claim?.epoch).toBeGreaterThan(owned.claim.epoch)
-    expect(await owned.storage.append(owned.claim, textBatch(3, 0, 'c'))).toBe('fenced')
+    const late = () => owned.storage.append(owned.claim, textBatch(3, 0, 'c'))
+    expect(await patiently(late)).toBe('fenced')
   })
 
   it('knows whether the owner before was of another node', async () => {
@@ -185,13 +88,16 @@ function claims(bench: Bench): void {
     await append(old, [1, 0, 'a'], [2, 1, 'b'])
     const owned = await bench.owner(old.claim.shard)
     for (const { storage, claim } of [old, { storage: owned.storage, claim: old.claim }]) {
-      expect(await storage.append(claim, textBatch(3, 1, 'x'))).toBe('fenced')
-      expect(await storage.append(claim, textBatch(2, 1, 'b'))).toBe('fenced')
-      expect(await storage.reserve(claim, 5000)).toBe('fenced')
-      expect(await storage.checkpoint(claim, 1)).toBe('fenced')
-      expect(await storage.emptySide(claim, 0)).toBe(false)
-      await expect(storage.load(claim, new Collector())).rejects.toMatchObject(forGood)
-      await storage.release(claim)
+      const fenced = async (call: () => Promise<unknown>) =>
+        expect(await patiently(call)).toBe('fenced')
+      await fenced(() => storage.append(claim, textBatch(3, 1, 'x')))
+      await fenced(() => storage.append(claim, textBatch(2, 1, 'b')))
+      await fenced(() => storage.reserve(claim, 5000))
+      await fenced(() => storage.checkpoint(claim, 1))
+      expect(await patiently(() => storage.emptySide(claim, 0))).toBe(false)
+      const loading = patiently(() => storage.load(claim, new Collector()))
+      await expect(loading).rejects.toMatchObject(forGood)
+      await patiently(() => storage.release(claim))
     }
     const { records, loaded } = await read(owned)
     expect(records).toEqual(['a', 'b'])
@@ -281,7 +187,7 @@ function loads(bench: Bench): void {
   it('of a shard that nobody wrote to gives nothing', async () => {
     const owned = await bench.owner()
     const { calls, loaded } = await read(owned)
-    expect(calls).toEqual([])
+    expect(calls).toEqual(['checkpointEnded'])
     expect(loaded).toMatchObject({
       position: 0,
       otherSideEmpty: true,
@@ -298,7 +204,7 @@ function loads(bench: Bench): void {
     await append(owned, [1, 0, 'a'], [2, 1, 'b'], [3, 1, 'c'])
     const { records, calls, loaded } = await read(owned)
     expect(records).toEqual(['a', 'b', 'c'])
-    expect(calls).toEqual(['batch'])
+    expect(calls).toEqual(['checkpointEnded', 'batch'])
     expect(loaded).toMatchObject({ position: 3, side: 1, otherSideEmpty: false })
     await append(owned, [4, 0, 'd'])
     expect((await read(owned)).loaded).toMatchObject({ position: 4, side: 0 })
@@ -350,165 +256,5 @@ function sequences(bench: Bench): void {
     expect(await owned.storage.reserve(owned.claim, 1000)).toBe('durable')
     const next = await bench.owner(owned.claim.shard)
     expect((await read(next)).loaded.reservedTo).toBe(2 ** 40)
-  })
-}
-
-const storedStates = stateNames.filter((name) => name !== 'unknown')
-
-/** Stores what the shard has recorded since, in batches of a few records; returns the last position. */
-async function store(owned: Owned, living: LivingShard, from: number, side: number) {
-  const records = living.newRecords()
-  let position = from
-  for (let at = 0; at < records.length; at += 7) {
-    const batch = batchAt(position, side, records.slice(at, at + 7))
-    expect(await owned.storage.append(owned.claim, batch)).toBe('durable')
-    position++
-  }
-  return position - 1
-}
-
-async function restored(owned: Owned): Promise<string> {
-  const restore = restoreOf(owned.claim.shard)
-  await owned.storage.load(owned.claim, restore)
-  return dumpState(restore.state)
-}
-
-async function living(bench: Bench): Promise<Owned & { living: LivingShard }> {
-  const owned = await bench.owner()
-  return { ...owned, living: new LivingShard(owned.claim.shard) }
-}
-
-function checkpoints(bench: Bench): void {
-  it('and the journal behind it are the shard', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const covered = await store(owned, shard, 1, 0)
-    const rows = rowsOf(shard.state)
-    const made = await storage.checkpoint(claim, covered)
-    expect(made).toMatchObject({ generation: 1, jobs: rows.length })
-    shard.live(2)
-    const last = await store(owned, shard, covered + 1, 0)
-    const { calls, rows: loadedRows, loaded } = await read(owned)
-    expect(calls).toEqual(['meta', 'job', 'checkpointEnded', 'batch'])
-    expect(sortedById(loadedRows)).toEqual(rows)
-    expect(new Set(rows.map((row) => row.state))).toEqual(new Set(storedStates))
-    expect(loaded.position).toBe(last)
-    expect(loaded.checkpointBytes).toBeGreaterThan(0)
-    expect(loaded.checkpointBytes).toBe(made === 'fenced' ? 0 : made.bytes)
-    expect(await restored(owned)).toBe(shard.dump())
-    expect(await restored(await bench.owner(claim.shard))).toBe(shard.dump())
-  })
-
-  it('stands on the one before', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    let last = 0
-    for (let round = 1; round <= 4; round++) {
-      shard.live(round)
-      last = await store(owned, shard, last + 1, 0)
-      expect(await storage.checkpoint(claim, last)).toMatchObject({ generation: round })
-      expect(await restored(owned)).toBe(shard.dump())
-    }
-    const { calls, loaded } = await read(owned)
-    expect(calls).toEqual(['meta', 'job', 'checkpointEnded'])
-    expect(loaded).toMatchObject({ position: last, journalBytes: 0 })
-  })
-
-  it('of less than everything leaves the rest to the journal', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const last = await store(owned, shard, 1, 0)
-    for (const covered of [1, Math.floor(last / 2), last - 1]) {
-      expect(await storage.checkpoint(claim, covered)).toMatchObject({})
-      expect(await restored(owned)).toBe(shard.dump())
-      expect((await read(owned)).loaded.position).toBe(last)
-    }
-  })
-
-  it('that is asked for again, its answer lost, does no harm', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const covered = await store(owned, shard, 1, 0)
-    await storage.checkpoint(claim, covered)
-    shard.live(2)
-    await store(owned, shard, covered + 1, 1)
-    expect(await storage.checkpoint(claim, covered)).not.toBe('fenced')
-    expect(await restored(owned)).toBe(shard.dump())
-  })
-
-  it('of what is not stored is refused for good', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const last = await store(owned, shard, 1, 0)
-    await expect(storage.checkpoint(claim, last + 1)).rejects.toMatchObject(forGood)
-    expect((await read(owned)).calls).toEqual(['batch'])
-  })
-
-  it('of an empty shard has no jobs', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.engine.pull(shard.queue)
-    shard.engine.send({ cmd: 'PAUSE', queue: shard.queue })
-    const last = await store(owned, shard, 1, 0)
-    expect(await storage.checkpoint(claim, last)).toMatchObject({ jobs: 0 })
-    expect(await restored(owned)).toBe(shard.dump())
-  })
-}
-
-function emptySides(bench: Bench): void {
-  it('was covered by a checkpoint', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const covered = await store(owned, shard, 1, 0)
-    shard.live(2)
-    await store(owned, shard, covered + 1, 1)
-    await storage.checkpoint(claim, covered)
-    expect((await read(owned)).loaded.otherSideEmpty).toBe(false)
-    expect(await storage.emptySide(claim, 0)).toBe(true)
-    expect((await read(owned)).loaded).toMatchObject({ side: 1, otherSideEmpty: true })
-    expect(await restored(owned)).toBe(shard.dump())
-  })
-
-  it('is not one with anything that no checkpoint covers', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    shard.live(1)
-    const last = await store(owned, shard, 1, 0)
-    expect(await storage.emptySide(claim, 0)).toBe(false)
-    await storage.checkpoint(claim, last - 1)
-    expect(await storage.emptySide(claim, 0)).toBe(false)
-    expect(await restored(owned)).toBe(shard.dump())
-  })
-
-  it('may have been empty', async () => {
-    const owned = await bench.owner()
-    expect(await owned.storage.emptySide(owned.claim, 1)).toBe(true)
-    await append(owned, [1, 0, 'a'])
-    expect(await owned.storage.emptySide(owned.claim, 1)).toBe(true)
-    expect((await read(owned)).records).toEqual(['a'])
-  })
-
-  it('is used again, turn by turn', async () => {
-    const owned = await living(bench)
-    const { storage, claim, living: shard } = owned
-    let last = 0
-    for (let round = 1; round <= 4; round++) {
-      shard.live(round)
-      last = await store(owned, shard, last + 1, round % 2)
-      await storage.checkpoint(claim, last)
-      expect(await storage.emptySide(claim, 1 - (round % 2))).toBe(true)
-    }
-    // Both are empty then: positions go on all the same.
-    for (const side of [0, 1]) expect(await storage.emptySide(claim, side)).toBe(true)
-    const next = await bench.owner(claim.shard)
-    expect((await read(next)).loaded).toMatchObject({ position: last, otherSideEmpty: true })
-    shard.live(5)
-    await store(next, shard, last + 1, 0)
-    expect(await restored(next)).toBe(shard.dump())
   })
 }

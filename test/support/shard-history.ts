@@ -28,7 +28,8 @@ export const QUEUES: readonly string[] = [
   queueOfShard(31),
 ]
 
-const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n']
+/** The last one ends in half of a surrogate pair. */
+const KEYS = ['k', 'ключ', 'a "quoted" \\ key\n', 'half \ud83d']
 const MS = [0, 1, 3, 10, 40, 200, 1000]
 
 export type Frame = Record<string, unknown> & { cmd: string }
@@ -139,7 +140,7 @@ const ackRun: FrameMaker = (player, _, b, c) => {
 const fail: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'FAIL',
   ...withToken(player, player.id(b), c),
-  ...(d % 3 === 0 ? {} : { error: `error ${d}` }),
+  ...(d % 3 === 0 ? {} : { error: `error ${d}${d % 4 === 1 ? '\udc00' : ''}` }),
 })
 const progress: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'PROGRESS',
@@ -251,6 +252,7 @@ export function crashIn(engine: EngineHarness, frame: Frame): void {
     skipped: frame['skipped'] as number,
     gone: [frame['gone'] as number],
   })
+  engine.advance(0)
 }
 
 export function playStep(engine: EngineHarness, player: Player, step: Step): void {

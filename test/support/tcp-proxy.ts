@@ -115,7 +115,7 @@ export class TcpProxy {
   }
 
   private accept(socket: Socket): void {
-    if (this.refusing) return void socket.on('error', () => undefined).resetAndDestroy()
+    if (this.refusing) return reset(socket.on('error', () => undefined))
     this.pairs.add(new Pair(this, socket, connect({ allowHalfOpen: true, ...this.target() })))
   }
 }
@@ -224,9 +224,9 @@ interface Late {
   readonly dueMs: number
 }
 
-/** A Unix socket knows no reset: its end is as sudden. */
+/** A Unix socket can't be reset, only closed. */
 function reset(socket: Socket): void {
-  if (socket.localAddress === undefined) socket.destroy()
+  if (socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
 

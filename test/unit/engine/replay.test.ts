@@ -2,6 +2,7 @@
 // A change here is a change of format: it needs a new kind of record, never a new meaning of an old one.
 
 import { beforeEach, describe, expect, it } from 'vitest'
+import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { RecordReader, RecordWriter } from '../../../src/engine/record-bytes.ts'
 import { RecordKind } from '../../../src/engine/recorder.ts'
 import { Replay } from '../../../src/engine/replay.ts'
@@ -62,7 +63,18 @@ function everyKind(): EngineHarness {
   const left = q.pullMany(here, 9)
   q.send({ cmd: 'ACKB', ids: left.map((job) => job.id) })
   q.crash(4, { skipped: 5 })
+  // Texts that UTF-8 can't say: JSON's escapes let them through.
+  const odd = q.push(here, 'odd', { unique_key: 'half \ud83d' })
+  q.pull(here)
+  q.send({ cmd: 'PROGRESS', id: odd, progress: 1, message: '\ud800 and \u0000' })
+  q.fail(odd, 'half \udc00')
+  q.send({ ...cron, name: nameOfShard(4), schedule: '*/60' })
   return q
+}
+
+/** With half of a surrogate pair in it. */
+function nameOfShard(shard: number): string {
+  for (let i = 0; ; i++) if (shardOfQueue(`\ud83d${i}`) === shard) return `\ud83d${i}`
 }
 
 describe('records', () => {
@@ -82,6 +94,15 @@ describe('records', () => {
     const kinds = new Set(records().map((record) => record[0]))
     const missing = Object.entries(RecordKind).filter(([, kind]) => !kinds.has(kind))
     expect(missing.map(([name]) => name)).toEqual(['queueClosed'])
+  })
+
+  it('keep texts exactly', () => {
+    const state = new ShardState(4, 1)
+    const replay = new Replay(state)
+    for (const record of pinned.records) replay.apply(Buffer.from(record, 'hex'))
+    const rare = [...state.jobs.rare.values()].at(-1)
+    expect([rare?.uniqueKey, rare?.error]).toEqual(['half \ud83d', 'half \udc00'])
+    expect([...state.crons.keys()]).toEqual([nameOfShard(4)])
   })
 
   it('as pinned give the state as pinned', () => {
