@@ -2,7 +2,11 @@
 
 import { from as copyFrom } from 'pg-copy-streams'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type CheckpointMade, type ShardReader, StorageFault } from '../../src/engine/storage-port.ts'
+import {
+  type CheckpointMade,
+  type ShardReader,
+  StorageFault,
+} from '../../src/engine/storage-port.ts'
 import { rebuiltShard } from '../../src/storage/postgres/checkpoint/checkpoint-maker.ts'
 import { loadShard } from '../../src/storage/postgres/checkpoint/load.ts'
 import {
@@ -301,10 +305,17 @@ describe('a load', () => {
       await followed.append()
       const connection = stepped(async () => undefined)
       const { reader } = rebuiltShard(FOLLOWED_SHARD)
-      const cut = { ...passOn(reader), [checkpoints === 0 ? 'batch' : 'job']: () => connection.drop() }
-      await expect(
-        loadShard(connection, database.schema, stored.fence, cut),
-      ).rejects.toMatchObject({ name: 'StorageFault', retryable: true })
+      const cut = passOn(reader)
+      if (checkpoints === 0) cut.batch = () => connection.drop()
+      else {
+        cut.job = (row) => {
+          connection.drop()
+          reader.job(row)
+        }
+      }
+      await expect(loadShard(connection, database.schema, stored.fence, cut)).rejects.toMatchObject(
+        { name: 'StorageFault', retryable: true },
+      )
       const again = rebuiltShard(FOLLOWED_SHARD)
       const loaded = await loadShard(connection, database.schema, stored.fence, again.reader)
       expect(loaded.position).toBe(stored.position)
