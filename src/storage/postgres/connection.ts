@@ -78,7 +78,10 @@ export class Connection {
   /** Of each client, so that a hung one can be destroyed in any state. */
   private readonly sockets = new WeakMap<Client, Socket>()
   private tail: Promise<unknown> = Promise.resolve()
+  /** No more calls … */
   private closed = false
+  /** … and no more sessions for those that wait. */
+  private ended = false
   private unreplicated = false
 
   constructor(settings: SessionSettings, listener: SessionListener = {}) {
@@ -136,7 +139,10 @@ export class Connection {
   /** Waits for what is under way, but not longer than `graceMs`, then says good-bye. Calls from now on fail. */
   async close(graceMs = CLOSE_MS): Promise<void> {
     this.closed = true
-    const timer = setTimeout(() => this.drop(), graceMs)
+    const timer = setTimeout(() => {
+      this.ended = true
+      this.drop()
+    }, graceMs)
     await this.tail
     const client = this.client
     if (client !== null) await client.end().catch(() => undefined)
@@ -151,10 +157,8 @@ export class Connection {
   }
 
   private inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.tail.then(() => {
-      if (this.closed) throw new StorageFault('closed', 'the connection is closed', false)
-      return run()
-    })
+    if (this.closed) return Promise.reject(closedFault())
+    const result = this.tail.then(run)
     this.tail = result.catch(() => undefined)
     return result
   }
@@ -192,6 +196,7 @@ export class Connection {
 
   private async connected(): Promise<Client> {
     if (this.client !== null) return this.client
+    if (this.ended) throw closedFault()
     const client = this.newClient()
     this.opening = client
     try {
@@ -300,6 +305,10 @@ async function withDeadline<T>(ms: number, answer: Promise<T>): Promise<T> {
 function unreplicatedFault(): StorageFault {
   const text = 'PostgreSQL committed, but its wait for the synchronous standby was cancelled'
   return new StorageFault('01000', text, true)
+}
+
+function closedFault(): StorageFault {
+  return new StorageFault('closed', 'PostgreSQL: the connection was closed', false)
 }
 
 function sessionEnded(): StorageFault {

@@ -34,6 +34,7 @@ export interface MembershipOptions extends LeaseListener {
   readonly log: Log
   readonly leaseTiming?: LeaseTiming
   readonly listenerTiming?: ListenerTiming
+  readonly pollMs?: number
   readonly identity?: ProcessIdentity
 }
 
@@ -88,8 +89,8 @@ export class Membership {
   async start(): Promise<void> {
     await this.joinWithinTime()
     this.listener.start()
-    this.timers.push(setInterval(() => this.woken(), POLL_MS))
-    this.timers.push(setInterval(() => this.removeExpired(), CLEAN_MS))
+    this.timers.push(setInterval(() => this.woken(), this.options.pollMs ?? POLL_MS))
+    this.timers.push(setInterval(() => this.removeExpiredLater(), CLEAN_MS))
   }
 
   /** After the workers have stopped. The node's row goes, and with it its claim to what they owned. */
@@ -155,6 +156,7 @@ export class Membership {
     const { applied, version } = await migrate(this.control, schema)
     const names = applied.map((step) => `${step.version} (${step.name})`).join(', ')
     if (applied.length > 0) log.info({ version }, `schema ${schema}: applied version ${names}`)
+    await this.removeExpired()
     await this.endLeasesOfTheGone()
     await this.lease.start()
   }
@@ -190,10 +192,14 @@ export class Membership {
     }
   }
 
-  private removeExpired(): void {
+  private removeExpiredLater(): void {
+    // If it fails, another time.
+    this.removeExpired().catch(() => undefined)
+  }
+
+  private async removeExpired(): Promise<void> {
     const text = `delete from ${this.schema}.node where expires_at < clock_timestamp() - interval '1 minute'`
-    // Another time.
-    this.control.query({ name: 'remove_expired', text }).catch(() => undefined)
+    await this.control.query({ name: 'remove_expired', text })
   }
 
   private identity(): ProcessIdentity {
