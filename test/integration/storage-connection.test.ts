@@ -43,7 +43,7 @@ describe('a session', () => {
     const { rows } = await connection.query<{ name: string; setting: string }>(
       text(`select name, setting from pg_settings where name in ('application_name', 'search_path',
         'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'synchronous_commit',
-        'default_transaction_isolation', 'transaction_isolation', 'jit')`),
+        'default_transaction_isolation', 'transaction_isolation', 'jit', 'idle_session_timeout')`),
     )
     expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
       application_name: applicationName,
@@ -55,6 +55,7 @@ describe('a session', () => {
       default_transaction_isolation: 'read committed',
       transaction_isolation: 'read committed',
       jit: 'off',
+      idle_session_timeout: '0',
     })
   })
 
@@ -81,6 +82,17 @@ describe('a session', () => {
     expect((await connection.query(prepared)).rows).toHaveLength(1)
     connection.drop()
     expect((await connection.query<{ sum: number }>(statement, [3])).rows).toEqual([{ sum: 4 }])
+  })
+
+  it('that rests is no longer there, until it is used again', async () => {
+    let lost = 0
+    const connection = bench.connection({}, { lost: () => lost++ })
+    const pid = await pidOf(connection)
+    await connection.rest()
+    const there = 'select from pg_stat_activity where pid = $1'
+    await expect.poll(() => bench.sql(there, [pid])).toEqual([])
+    expect(await pidOf(connection)).not.toBe(pid)
+    expect(lost).toBe(0)
   })
 
   it('is used by one call at a time, in order', async () => {

@@ -1,6 +1,7 @@
 // Notifications over everything that ends them: they come again by themselves. `docs/adr/0008-own-listener.md`.
 
 import { chownSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { channelOf, Listener, type ListenerTiming } from '../../src/storage/postgres/listener.ts'
 import { CapturedLog } from '../support/captured-log.ts'
@@ -108,6 +109,40 @@ describe('a listener', () => {
     await heard.began(2)
     await heard.hears('c', 'a')
     expect(heard.log.lines.map(({ level }) => level)).toEqual(['warn', 'info'])
+  })
+
+  it('begins when PostgreSQL comes', async () => {
+    const { proxy, url } = await bench.proxy()
+    proxy.refusing = true
+    const heard = new Heard(url, 'c')
+    await eventually('it has tried', WITHIN_MS, () => heard.log.texts('warn').length === 1)
+    proxy.refusing = false
+    await heard.began(1)
+    await heard.hears('c', 'a')
+  })
+
+  it('notices that the session it asks is not the one that listens', async () => {
+    // A pooler would give LISTEN to one session and the next statement to another.
+    let isShared = true
+    const pooler = createServer((client) => {
+      const upstream = connect(bench.target)
+      client.on('data', (piece) => {
+        const text = piece.toString('latin1')
+        upstream.write(isShared ? text.replace('listen "c"', 'values (1)') : text, 'latin1')
+      })
+      upstream.on('data', (piece) => client.write(piece))
+      client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy())
+      upstream.on('error', () => client.destroy()).on('close', () => client.destroy())
+    })
+    await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve))
+    bench.until(async () => void pooler.close())
+    const heard = new Heard(bench.urlAt((pooler.address() as AddressInfo).port), 'c')
+    await eventually('it is noticed', WITHIN_MS, () => heard.log.texts('warn').length === 1)
+    expect(heard.log.texts('warn')[0]).toContain('does not listen')
+    expect(heard.caughtUp).toBe(0)
+    isShared = false
+    await heard.began(1)
+    await heard.hears('c', 'a')
   })
 
   it('hears again when the standby that it was sent to is promoted', async () => {

@@ -122,7 +122,7 @@ export class StorageBench {
     changes: Partial<PostgresStorageOptions> = {},
   ): Promise<PostgresStorage & { readonly owner: string }> {
     const { url, schema } = this.database
-    const owner = randomUUID()
+    const owner = changes.owner ?? randomUUID()
     const storage = new PostgresStorage({
       url,
       schema,

@@ -38,7 +38,6 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:zlib',
       'pg',
       'pg-copy-streams',
-      'pg-listen',
     ],
   },
   'src/cluster/': {

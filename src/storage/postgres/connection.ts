@@ -136,6 +136,15 @@ export class Connection {
     })
   }
 
+  /** Gives the session back when nothing is left to do on it; the next call begins another one. */
+  rest(): Promise<void> {
+    return this.inTurn(async () => {
+      const client = this.client
+      this.client = null
+      if (client !== null) await this.sayGoodBye(client)
+    })
+  }
+
   /** Waits for what is under way, but not longer than `graceMs`, then says good-bye. Calls from now on fail. */
   async close(graceMs = CLOSE_MS): Promise<void> {
     this.closed = true
@@ -144,9 +153,8 @@ export class Connection {
       this.drop()
     }, graceMs)
     await this.tail
-    const client = this.client
-    if (client !== null) await client.end().catch(() => undefined)
     clearTimeout(timer)
+    if (this.client !== null) await this.sayGoodBye(this.client)
   }
 
   /** Ends the session at once, whatever it does. Calls under way fail with a retryable fault; later ones reconnect. */
@@ -154,6 +162,12 @@ export class Connection {
     for (const client of [this.client, this.opening]) {
       if (client !== null) this.destroy(client)
     }
+  }
+
+  private async sayGoodBye(client: Client): Promise<void> {
+    const timer = setTimeout(() => this.destroy(client), CLOSE_MS)
+    await client.end().catch(() => undefined)
+    clearTimeout(timer)
   }
 
   private inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -284,7 +298,10 @@ select pg_is_in_recovery() as standby, pg_backend_pid() as pid,
     then 'remote_apply' else $6 end, false),
   set_config('default_transaction_isolation', 'read committed', false),
   set_config('tcp_keepalives_idle', $7, false), set_config('tcp_keepalives_interval', '1', false),
-  set_config('tcp_keepalives_count', '5', false), set_config('jit', 'off', false)`
+  set_config('tcp_keepalives_count', '5', false), set_config('jit', 'off', false),
+  set_config('idle_session_timeout', '0', false),
+  case when current_setting('transaction_timeout', true) is not null
+    then set_config('transaction_timeout', '0', false) end`
 
 async function withDeadline<T>(ms: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined

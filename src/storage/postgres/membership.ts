@@ -87,7 +87,13 @@ export class Membership {
 
   /** Rejects with the last fault when it has taken too long, or at once when waiting would not help. */
   async start(): Promise<void> {
-    await this.joinWithinTime()
+    try {
+      await this.joinWithinTime()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    if (this.stopping.signal.aborted) throw stoppedFault()
     this.listener.start()
     this.timers.push(setInterval(() => this.woken(), this.options.pollMs ?? POLL_MS))
     this.timers.push(setInterval(() => this.removeExpiredLater(), CLEAN_MS))
@@ -165,7 +171,7 @@ export class Membership {
     try {
       await delay(ms, undefined, { signal: this.stopping.signal })
     } catch {
-      throw new StorageFault('closed', 'the server was stopped while it was starting', false)
+      throw stoppedFault()
     }
   }
 
@@ -218,6 +224,10 @@ export class Membership {
       synchronousCommit: 'on',
     }
   }
+}
+
+function stoppedFault(): StorageFault {
+  return new StorageFault('closed', 'the server was stopped while it was starting', false)
 }
 
 function gaveUp(fault: StorageFault, spentMs: number): StorageFault {
