@@ -149,7 +149,16 @@ export class Exchange implements Gate {
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
     const { router, subscriptions } = this
-    this.moves = new Moves({ routes, links, router, runner, subscriptions, send: sendSocket })
+    this.moves = new Moves({
+      routes,
+      links,
+      router,
+      runner,
+      subscriptions,
+      hold,
+      endTurn: () => this.turn.schedule(),
+      send: sendSocket,
+    })
     this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
   }
 

@@ -22,6 +22,7 @@ import type { Link } from './link.ts'
 import { FrameKind } from './link-frames.ts'
 import type { Links } from './links.ts'
 import type { Peer } from './peer.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import type { Router } from './router.ts'
 import type { Routes } from './routes.ts'
 import type { Runner } from './runner.ts'
@@ -60,6 +61,9 @@ export interface MovesDeps {
   readonly router: Router
   readonly runner: Runner
   readonly subscriptions: Subscriptions
+  readonly hold: ReplyHold | null
+  /** The turn will be over soon. */
+  endTurn(): void
   /** Takes a socket to the worker `to`, by way of the primary. */
   send(to: number, holder: number, socket: Socket): void
 }
@@ -122,7 +126,7 @@ export class Moves {
 
   /** Its pulls wait no more. `done`: those that have been answered are, the others will never be. */
   forgetPulls(session: Session, done: () => void): void {
-    const { routes, links, router, runner } = this.deps
+    const { routes, links, router, runner, hold, endTurn } = this.deps
     const { holder } = session
     session.leaving = true
     router.forgetPulls(session)
@@ -135,8 +139,13 @@ export class Moves {
       tally.workers.add(worker)
       link.forgetPulls(holder)
     }
+    if (hold !== null) {
+      tally.workers.add(routes.me)
+      hold.afterReplies(() => count(this.forgetting, holder, routes.me))
+    }
     if (tally.workers.size === 0) return done()
     this.forgetting.set(holder, tally)
+    endTurn()
   }
 
   /**

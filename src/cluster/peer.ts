@@ -93,10 +93,10 @@ export class Peer implements FrameHandler {
         return host.giveBack(readHanded(bytes, from, to))
       case FrameKind.sessionClosed:
         host.runner.holderClosed(bytes.readDoubleLE(from))
-        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+        return this.sessionEnded(bytes.subarray(from, to))
       case FrameKind.forgetPulls:
         host.runner.forgetPulls(bytes.readDoubleLE(from))
-        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+        return this.sessionEnded(bytes.subarray(from, to))
       case FrameKind.renameHolder:
         host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
         return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
@@ -205,6 +205,14 @@ export class Peer implements FrameHandler {
       if (!this.host.runner.serves(shardOfId(ids[i] as number))) return false
     }
     return true
+  }
+
+  /** Said behind all replies that there are for it. */
+  private sessionEnded(holder: Buffer): void {
+    const { hold } = this.host
+    if (hold === null) return this.post(FrameKind.sessionEnded, holder)
+    const copy = Buffer.from(holder)
+    hold.afterReplies(() => this.post(FrameKind.sessionEnded, copy))
   }
 
   private notOwner(no: number, bytes: Buffer, from: number, to: number): void {

@@ -37,6 +37,8 @@ interface Waiter {
   readonly mark: number
   readonly group: Group | null
   readonly letter: (() => void) | null
+  /** Called when the replies before it have left or never will. */
+  readonly barrier: (() => void) | null
 }
 
 interface Letter {
@@ -59,6 +61,7 @@ export class ReplyHold {
   private readonly waits: boolean
   private group = new Group()
   private letters: Letter[] = []
+  private barriers: (() => void)[] = []
   private readonly waiters = new Map<DurableLog, Waiter[]>()
   /** With records that are not on their way yet. */
   private unflushed = new Set<DurableLog>()
@@ -84,11 +87,13 @@ export class ReplyHold {
       this.flushLater(log)
       if (isEmpty || !this.waits) continue
       group.left++
-      this.wait(log, { mark: log.mark, group, letter: null })
+      this.wait(log, { mark: log.mark, group, letter: null, barrier: null })
     }
-    if (isEmpty || group.left > 0) return
-    if (this.owner.mayAnswer()) release(group)
-    else this.refuse(group, refusals.unavailable)
+    if (!isEmpty && group.left === 0) {
+      if (this.owner.mayAnswer()) release(group)
+      else this.refuse(group, refusals.unavailable)
+    }
+    if (this.barriers.length > 0) this.holdBarriers()
   }
 
   /** More of a log is durable. */
@@ -96,10 +101,11 @@ export class ReplyHold {
     const waiters = this.waiters.get(log)
     if (waiters === undefined) return
     let done = 0
-    for (const { mark, group, letter } of waiters) {
+    for (const { mark, group, letter, barrier } of waiters) {
       if (mark > log.durableMark) break
       done++
       letter?.()
+      barrier?.()
       if (group === null) continue
       group.left--
       if (group.left === 0 && !group.isOver) release(group)
@@ -120,11 +126,17 @@ export class ReplyHold {
     this.waiters.delete(log)
     this.letters = this.letters.filter((letter) => letter.log !== log)
     let next = first
-    for (const { group } of waiters) {
+    for (const { group, barrier } of waiters) {
+      barrier?.()
       if (group === null) continue
       this.refuse(group, next)
       next = refusal
     }
+  }
+
+  /** `then` is called when all replies that were made so far, of any shard, have left or never will. */
+  afterReplies(then: () => void): void {
+    this.barriers.push(then)
   }
 
   /** `send` is called when everything that the log's shard records in this turn is durable. */
@@ -146,7 +158,22 @@ export class ReplyHold {
     this.letters = []
     for (const { log, send } of letters) {
       if (log.durableMark === log.mark) send()
-      else this.wait(log, { mark: log.mark, group: null, letter: send })
+      else this.wait(log, { mark: log.mark, group: null, letter: send, barrier: null })
+    }
+  }
+
+  private holdBarriers(): void {
+    const { barriers } = this
+    this.barriers = []
+    let left = this.waiters.size
+    const passed = (): void => {
+      left--
+      if (left <= 0) for (const then of barriers) then()
+    }
+    if (left === 0) return passed()
+    for (const [log, waiters] of this.waiters) {
+      const mark = waiters.at(-1)?.mark ?? log.mark
+      waiters.push({ mark, group: null, letter: null, barrier: passed })
     }
   }
 
