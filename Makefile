@@ -7,8 +7,11 @@ BUILD_FILES := package.json tsconfig.json tsconfig.build.json sdk/typescript/pac
 # Kept by npm: newer than package-lock.json when what it names is installed.
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
+COMPOSE := docker compose --file deploy/compose.yaml
+COMPOSE_IS_THERE = docker compose version >/dev/null 2>&1 || \
+	{ echo "make $@ needs Docker with its Compose plugin, which is not here. make persist needs neither."; exit 1; }
 
-.PHONY: help install build run dev stop check format kernel docs test stress bench clean
+.PHONY: help install build run persist dev stop up down check format kernel docs test stress bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,11 +23,23 @@ build: $(BUILT) ## build the server and the client, when their sources changed
 run: $(BUILT) ## start the server here; settings by environment: PORT=7000 make run
 	@mkdir -p .cache/run && echo $$$$ > .cache/run/$$$$ && exec node dist/main.js
 
+persist: export DATABASE_URL = embedded
+persist: run ## make run, with jobs kept in a private PostgreSQL below DATA_DIR (./data)
+
 dev: $(INSTALLED) ## the same, restarted whenever a source changes
 	@exec node scripts/dev.mjs
 
 stop: ## stop what make run and make dev started in this checkout
 	@node scripts/stop.mjs
+
+up: ## start PostgreSQL with Docker Compose (deploy/compose.yaml), and say how to use it
+	@$(COMPOSE_IS_THERE)
+	@$(COMPOSE) up --detach --wait
+	@echo "PostgreSQL runs. Use it: DATABASE_URL=postgres://flashq:flashq@127.0.0.1:$${POSTGRES_PORT:-5432}/flashq make run"
+
+down: ## stop it; its data stays
+	@$(COMPOSE_IS_THERE)
+	@$(COMPOSE) down
 
 check: $(BUILT) ## format and lint (Biome), types (tsc), dead code (knip)
 	@$(BIN)/biome check --error-on-warnings .

@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config'
 // sustained load of `make stress`, not a part of `make test`.
 export default defineConfig({
   test: {
+    // The tests' PostgreSQL, started when a test asks for it.
+    globalSetup: './test/support/database-broker.ts',
     reporters: ['default', './test/support/summary-reporter.ts'],
     projects: [
       {
@@ -16,6 +18,7 @@ export default defineConfig({
             'bench/**/*.test.ts',
           ],
           testTimeout: 20_000,
+          hookTimeout: 60_000,
         },
       },
       {

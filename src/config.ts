@@ -15,6 +15,12 @@ import { limits } from './engine/limits.ts'
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+const durabilities = ['sync', 'async'] as const
+export type Durability = (typeof durabilities)[number]
+
+/** In place of a URL: a private PostgreSQL that starts and ends with the server. */
+export const EMBEDDED = 'embedded'
+
 export interface Config {
   readonly host: string
   /** 0 = any free port. */
@@ -32,6 +38,18 @@ export interface Config {
   readonly retentionMs: number
   readonly retentionBytes: number
   readonly drainTimeoutMs: number
+  /** A URL, or `EMBEDDED`; null = jobs are in memory alone. */
+  readonly databaseUrl: string | null
+  readonly databaseSchema: string
+  readonly durability: Durability
+  readonly databaseStartTimeoutMs: number
+  /** Of one worker, for appending. */
+  readonly databaseConnections: number
+  readonly dataDir: string
+  readonly checkpointBytes: number
+  /** Of one worker. */
+  readonly journalBacklogBytes: number
+  readonly historyDays: number
 }
 
 /** What the defaults depend on. Injected, so that tests see one machine everywhere. */
@@ -65,6 +83,8 @@ const TOKEN_BYTES_MAX = 1024
 /** What fits `sockaddr_un` everywhere: macOS has 104 bytes, its final NUL included. */
 const SOCKET_PATH_BYTES_MAX = 103
 const MEMORY_SHARE = 0.6
+/** PostgreSQL cuts names after 63 bytes in silence. */
+const SCHEMA_LENGTH_MAX = 63
 
 export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]> } = {
   host: {
@@ -172,6 +192,81 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 600_000,
     meaning: 'longest clean stop, in ms; what is not done then is cut off',
   }),
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    default: '',
+    defaultNote: 'none: jobs are in memory and gone with it',
+    allowed: `a URL that begins with postgres:// or postgresql://, or ${EMBEDDED}`,
+    meaning: `PostgreSQL that keeps the jobs; ${EMBEDDED} = a private one that starts and ends with the server`,
+    secret: true,
+    read: readDatabaseUrl,
+  },
+  databaseSchema: {
+    name: 'DATABASE_SCHEMA',
+    default: 'flashq',
+    defaultNote: '',
+    allowed: `a letter or _, then letters, digits and _, lower case, at most ${SCHEMA_LENGTH_MAX}; not pg_…`,
+    meaning: 'schema that holds everything the server stores; one installation per schema',
+    secret: false,
+    read: readSchema,
+  },
+  durability: {
+    name: 'DURABILITY',
+    default: 'sync',
+    defaultNote: '',
+    allowed: durabilities.join(', '),
+    meaning:
+      'with DATABASE_URL, what a reply waits for: sync = the job is on disk; async = nothing, and a crash may lose what was accepted last',
+    secret: false,
+    read: (text) => durabilities.find((mode) => mode === text.toLowerCase()),
+  },
+  databaseStartTimeoutMs: integer({
+    name: 'DATABASE_START_TIMEOUT_MS',
+    default: 30_000,
+    min: 0,
+    max: 3_600_000,
+    meaning: 'how long a start tries to reach PostgreSQL before it gives up, in ms',
+  }),
+  databaseConnections: integer({
+    name: 'DATABASE_CONNECTIONS',
+    default: 4,
+    min: 1,
+    max: limits.shards,
+    meaning: 'connections to PostgreSQL that one worker appends over; it has a few others besides',
+  }),
+  dataDir: {
+    name: 'DATA_DIR',
+    default: './data',
+    defaultNote: '',
+    allowed: 'a path',
+    meaning: `folder of the private PostgreSQL (DATABASE_URL=${EMBEDDED}); made when it is not there`,
+    secret: false,
+    read: readPath,
+  },
+  checkpointBytes: integer({
+    name: 'CHECKPOINT_MB',
+    default: 64,
+    min: 1,
+    max: 16 * 1024,
+    unit: MIB,
+    meaning: 'journal of a shard, in MiB, that is behind a checkpoint before the next one is made',
+  }),
+  journalBacklogBytes: integer({
+    name: 'JOURNAL_BACKLOG_MB',
+    default: 64,
+    min: 1,
+    max: 16 * 1024,
+    unit: MIB,
+    meaning:
+      'what one worker holds, in MiB, that is not stored yet; above it clients are made to wait',
+  }),
+  historyDays: integer({
+    name: 'HISTORY_DAYS',
+    default: 7,
+    min: 0,
+    max: 3650,
+    meaning: 'days that finished jobs stay in the table history; 0 = none are written',
+  }),
 }
 
 export type ConfigResult =
@@ -203,7 +298,12 @@ export function configWarnings(config: Config, env: Environment): string[] {
       `HOST is ${config.host} and AUTH_TOKENS is not set: whoever reaches this port may use the server`,
     )
   }
-  for (const name of ['DATABASE_URL', 'HTTP', 'GRPC', 'CLUSTER_MODE']) {
+  if (env['DURABILITY'] && config.databaseUrl === null) {
+    warnings.push(
+      `DURABILITY is ${config.durability} and DATABASE_URL is not set: jobs are in memory alone`,
+    )
+  }
+  for (const name of ['HTTP', 'GRPC', 'CLUSTER_MODE']) {
     if (env[name]) warnings.push(`${name} is set, but this version has no such feature: ignored`)
   }
   return warnings
@@ -282,6 +382,25 @@ function readUnixSocket(text: string): string | null | undefined {
   if (text === '1') return DEFAULT_UNIX_SOCKET
   if (!text.includes('/') || text.endsWith('/')) return undefined
   return Buffer.byteLength(text) <= SOCKET_PATH_BYTES_MAX ? text : undefined
+}
+
+/** Whether it can be reached is another question; this is about a text that cannot be meant so. */
+function readDatabaseUrl(text: string): string | null | undefined {
+  if (text === '') return null
+  if (text === EMBEDDED) return EMBEDDED
+  if (!/^postgres(?:ql)?:\/\//.test(text) || /[\s\p{Cc}]/u.test(text)) return undefined
+  // A socket may be given as `postgresql://user@/database?host=/folder`: a host that is empty, which URL refuses.
+  return URL.canParse(text.replace('@/', '@socket/')) ? text : undefined
+}
+
+/** Of characters that need no quotes: it becomes a part of statements. */
+function readSchema(text: string): string | undefined {
+  const isName = /^[a-z_][a-z0-9_]*$/.test(text) && !text.startsWith('pg_')
+  return isName && text.length <= SCHEMA_LENGTH_MAX ? text : undefined
+}
+
+function readPath(text: string): string | undefined {
+  return /\p{Cc}/u.test(text) ? undefined : text
 }
 
 function readTokens(text: string): readonly string[] | undefined {

@@ -4,11 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
+import type { Moves } from './cluster/moves.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
+import { type Listeners, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
+import type { DurableNode } from './durable.ts'
+import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
@@ -19,6 +22,8 @@ import { wireCodec } from './transports/wire/codec.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
 const DRAIN_MARGIN_MS = 1000
+/** Time for an embedded PostgreSQL to write what it has. */
+const NODE_STOP_MS = 20_000
 
 export async function startPrimary(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel })
@@ -28,14 +33,17 @@ export async function startPrimary(config: Config): Promise<void> {
     process.exit(1)
   }
   const clock = new SteadyClock()
+  const isDurable = config.databaseUrl !== null
+  let node: DurableNode | null = null
   const primary = new Primary({
     workers: config.workers,
     port: config.port,
     drainTimeoutMs: config.drainTimeoutMs,
+    isDurable,
     log,
     nowMs: () => clock.nowMs(),
     onReady: (port) => ready(config, log, port),
-    exit: (code) => process.exit(code),
+    exit: (code) => exit(code, node, log),
   })
   const bug = (error: unknown): void => {
     log.error({ err: error }, 'a bug: the server exits')
@@ -45,23 +53,57 @@ export async function startPrimary(config: Config): Promise<void> {
   process.on('unhandledRejection', bug)
   process.on('SIGTERM', (signal) => primary.stop(signal))
   process.on('SIGINT', (signal) => primary.stop(signal))
-  primary.start()
+  process.on('SIGHUP', () => primary.restartWorkers())
+  if (isDurable) {
+    try {
+      const { startDurableNode } = await import('./durable.ts')
+      node = await startDurableNode(config, log, {
+        onLease: (untilMs) => primary.leaseRenewed(untilMs),
+      })
+    } catch (error) {
+      log.fatal({ err: error }, `no database: ${(error as Error).message}`)
+      process.exit(1)
+    }
+  }
+  primary.start(node?.environment ?? {})
 }
 
-export function startWorker(config: Config): void {
+/** The workers have ended: what they stood on may, too. */
+function exit(code: number, node: DurableNode | null, log: Logger): void {
+  if (node === null) return process.exit(code)
+  setTimeout(() => process.exit(code), NODE_STOP_MS).unref()
+  node.stop().then(
+    () => process.exit(code),
+    (error: unknown) => {
+      log.error({ err: error }, 'the node did not leave the database cleanly')
+      process.exit(code === 0 ? 1 : code)
+    },
+  )
+}
+
+export async function startWorker(config: Config): Promise<void> {
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
+  let runner: ShardRunner | null = null
+  const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
+  // Loaded only where there is a database.
+  const durable =
+    config.databaseUrl === null
+      ? null
+      : (await import('./durable.ts')).durableWorker(config, clock, log, runnerNow)
   runWorker({
     ...identity,
     clock,
     codec: wireCodec,
     events,
     log,
-    makeRunner: (mail, reserve) =>
-      new ShardRunner({
+    durable,
+    makeRunner: (mail, hold, reserve) => {
+      runner = new ShardRunner({
         clock,
+        ...(hold === null ? {} : { hold }),
         mail,
         events,
         reserve,
@@ -71,15 +113,18 @@ export function startWorker(config: Config): void {
           ageMs: config.retentionMs,
           bytes: config.retentionBytes,
         },
-      }),
-    makeListeners: (gate) => listenersOf(config, identity.worker, gate, clock, log),
+      })
+      return runner
+    },
+    makeListeners: (gate, moves) => listenersOf(config, identity, gate, moves, clock, log),
   })
 }
 
 function listenersOf(
   config: Config,
-  workerIndex: number,
+  origin: HolderOrigin,
   gate: Gate,
+  moves: Moves,
   clock: Clock,
   log: Logger,
 ): Listeners {
@@ -93,15 +138,17 @@ function listenersOf(
         codec: wireCodec,
         auth: new Authenticator(config.authTokens, clock),
         log,
+        clock,
         frameBytesMax: config.frameBytesMax,
-        workerIndex,
+        origin,
         connectionsMax: config.connectionsMax,
-        move: config.workers > 1 ? moveConnection : null,
+        moves,
       })
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
-    adopt: (socket, authed) => listener?.adopt(socket, authed) ?? null,
+    expect: (state, usedBefore) => listener?.expect(state, usedBefore) ?? null,
+    evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }
 }

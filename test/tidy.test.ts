@@ -194,7 +194,15 @@ function file(path: string, text: string): Sources {
 
 /** Every text file of the project, made and installed ones left out. */
 function readTree(root: string): Sources {
-  const skipped = new Set(['node_modules', 'dist', 'dist-bench', '.git', '.cache', 'coverage'])
+  const skipped = new Set([
+    'node_modules',
+    'dist',
+    'dist-bench',
+    '.git',
+    '.cache',
+    'coverage',
+    'data',
+  ])
   const isText = /(?:\.(?:ts|mjs|js|json|md|yml|yaml|sql|sh|css|html)|Makefile|\.ci\/run)$/
   const sources = new Map<string, string>()
   const visit = (folder: string): void => {

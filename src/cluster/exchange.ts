@@ -9,6 +9,7 @@
 
 import { chmodSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
+import { incarnationOfHolder, workerOfHolder } from '../engine/holder-number.ts'
 import type { ShardId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import type {
@@ -28,12 +29,15 @@ import type { Link } from './link.ts'
 import { Links, linkPath } from './links.ts'
 import type { Log } from './log.ts'
 import { Mail } from './mail.ts'
+import { Moves, type MovesDeps } from './moves.ts'
 import { Turn } from './outbox.ts'
 import { Peer } from './peer.ts'
+import { ReplyHold } from './reply-hold.ts'
 import type { Request } from './request.ts'
 import { Router } from './router.ts'
 import { Routes } from './routes.ts'
 import type { Runner } from './runner.ts'
+import type { Grant } from './shard-table.ts'
 import { type LocalEvents, Subscriptions } from './subscriptions.ts'
 
 export interface ExchangeOptions {
@@ -46,16 +50,46 @@ export interface ExchangeOptions {
   readonly codec: WireCodec
   readonly events: LocalEvents
   readonly log: Log
-  makeRunner(mail: ParentMail): Runner
+  makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
+  /** Null: jobs live in memory only. */
+  readonly durable: DurableOptions | null
+  readonly sendSocket: MovesDeps['send']
   /** Something that can't be: the process should end. */
   bug(error: unknown): void
+}
+
+/** Where shards outlive their worker. */
+export interface DurableOptions {
+  /** Replies wait until what they depend on is durable. */
+  readonly waits: boolean
+  /** Nobody else can own what this worker owns. */
+  mayAnswer(): boolean
+  makeKeeper(hold: ReplyHold, hooks: KeeperHooks): Keeper
+}
+
+export interface KeeperHooks {
+  isHolderAlive(holder: number): boolean
+  changed(): void
+}
+
+/** `shard-keeper.ts`, as far as the exchange knows it. */
+export interface Keeper {
+  isServing(shard: ShardId): boolean
+  /** At the end of a turn: whether more may be taken in. */
+  look(): void
+  take(shards: readonly ShardId[]): void
+  giveUp(shards: readonly ShardId[]): Promise<void>
+  stop(): Promise<void>
 }
 
 export class Exchange implements Gate {
   readonly runner: Runner
   readonly codec: WireCodec
+  readonly hold: ReplyHold | null
   readonly turn = new Turn(() => this.ran())
+  readonly moves: Moves
   private readonly options: ExchangeOptions
+  private readonly keeper: Keeper | null
   private readonly routes: Routes
   private readonly links: Links
   private readonly router: Router
@@ -67,7 +101,8 @@ export class Exchange implements Gate {
   /** Shard → epoch in which this worker gave it back. */
   private readonly givenBack = new Map<ShardId, number>()
   private readonly reservedTo = new Map<ShardId, number>()
-  private epochs: readonly number[] = []
+  /** Of the primary, the newest one. */
+  private table: TableMessage | null = null
   private unwritten: Unwritten[] = []
   private draining = false
 
@@ -86,8 +121,18 @@ export class Exchange implements Gate {
       dropped: (count) =>
         log.warn({ count }, 'mail between shards was dropped: no owner for too long'),
     })
-    this.runner = options.makeRunner(this.mails)
+    const { durable } = options
+    this.hold = durable === null ? null : new ReplyHold(this, durable.waits)
+    const { hold } = this
+    this.runner = options.makeRunner(this.mails, hold)
     const { runner } = this
+    this.keeper =
+      durable === null || hold === null
+        ? null
+        : durable.makeKeeper(hold, {
+            isHolderAlive: (holder) => this.isHolderAlive(holder),
+            changed: () => this.shardsChanged(),
+          })
     this.gathers = new Gathers({
       me: worker,
       runner,
@@ -99,8 +144,12 @@ export class Exchange implements Gate {
       },
     })
     const { gathers } = this
-    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers })
-    this.subscriptions = new Subscriptions(routes, links, options.events)
+    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold })
+    const { events, sendSocket } = options
+    const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
+    this.subscriptions = new Subscriptions(routes, links, events, takeOver)
+    const { router, subscriptions } = this
+    this.moves = new Moves({ routes, links, router, runner, subscriptions, send: sendSocket })
     this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
   }
 
@@ -117,6 +166,15 @@ export class Exchange implements Gate {
         resolve()
       })
     })
+  }
+
+  mayAnswer(): boolean {
+    return this.options.durable?.mayAnswer() ?? true
+  }
+
+  /** Everything recorded here is durable, and its shards are free: then this worker may end. */
+  async handOverAll(): Promise<void> {
+    await this.keeper?.stop()
   }
 
   stop(): void {
@@ -156,18 +214,14 @@ export class Exchange implements Gate {
   }
 
   sessionClosed(session: Session): void {
-    this.router.sessionClosed(session)
+    this.router.forgetPulls(session)
     this.runner.holderClosed(session.holder)
+    const used = session.workersUsed | session.usedBefore
     for (let worker = 0; worker < limits.shards; worker++) {
-      if (worker === this.routes.me || (session.workersUsed & (1 << worker)) === 0) continue
+      if (worker === this.routes.me || (used & (1 << worker)) === 0) continue
       this.links.existing(worker)?.sessionClosed(session.holder)
     }
     this.turn.schedule()
-  }
-
-  /** A connection came over from another worker: what its session held here is held by its new one. */
-  sessionMoved(fromHolder: number, to: Session): void {
-    this.runner.renameHolder(fromHolder, to.holder)
   }
 
   subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
@@ -183,39 +237,36 @@ export class Exchange implements Gate {
   applyTable(table: TableMessage): void {
     const { routes, runner } = this
     const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
-    this.epochs = table.epochs
-    routes.update(table.version, this.withoutGivenBack(table), table.incarnations)
-    for (const { shard, firstSeq, reservedTo } of table.grants) {
-      if (!routes.isMine(shard)) continue
-      const known = this.reservedTo.get(shard)
-      this.reservedTo.set(shard, reservedTo)
-      if (!runner.owns(shard)) runner.own(shard, firstSeq, reservedTo)
-      else if (known !== reservedTo) runner.reserved(shard, reservedTo)
-    }
+    this.table = table
+    this.updateRoutes(table)
+    if (this.keeper === null) this.own(table.grants)
+    else this.keeper.take(this.notGivenBack(table))
     for (const [worker, incarnation] of before) {
       if (routes.incarnationOf(worker) !== incarnation) this.gathers.workerLost(worker)
     }
     this.mails.ownersChanged()
     this.subscriptions.ownersChanged()
+    this.moves.ownersChanged()
     this.router.retryHeld()
     runner.askAgain()
     this.ran()
   }
 
-  /** Lets go of up to `count` shards that hold nothing. */
-  giveBackShards(count: number): ShardId[] {
-    const given: ShardId[] = []
-    for (let shard = 0; shard < limits.shards && given.length < count; shard++) {
-      if (!this.runner.owns(shard) || !this.runner.isEmpty(shard)) continue
-      this.runner.disown(shard)
-      this.givenBack.set(shard, this.epochs[shard] ?? 0)
-      given.push(shard)
+  /** Lets go of up to `count` shards: of those that hold nothing, or of any where they are durable. */
+  async giveBackShards(count: number): Promise<ShardId[]> {
+    const { runner, keeper, table } = this
+    // Those with least in them first: what others wait for meanwhile is shortest.
+    const given = Array.from({ length: limits.shards }, (_, shard) => shard)
+      .filter((shard) => runner.owns(shard))
+      .filter((shard) => (keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)))
+      .sort((a, b) => runner.jobCountOf(a) - runner.jobCountOf(b))
+      .slice(0, count)
+    for (const shard of given) {
+      if (keeper === null) runner.disown(shard)
+      this.givenBack.set(shard, table?.epochs[shard] ?? 0)
     }
-    const { version } = this.routes
-    const owners = Array.from({ length: limits.shards }, (_, shard) =>
-      given.includes(shard) ? NOBODY : this.routes.ownerOf(shard),
-    )
-    this.routes.update(version, owners, this.routes.incarnationsNow())
+    this.shardsChanged()
+    await keeper?.giveUp(given)
     return given
   }
 
@@ -237,9 +288,18 @@ export class Exchange implements Gate {
     this.subscriptions.event(no, line)
   }
 
+  sessionEnded(link: Link, holder: number): void {
+    this.moves.sessionEnded(link.worker, holder)
+  }
+
+  linkFrame(link: Link, kind: number, body: Buffer): void {
+    this.moves.linkFrame(link, kind, body)
+  }
+
   lost(link: Link, requests: readonly Request[]): void {
     this.gathers.workerLost(link.worker)
     this.router.lost(requests)
+    this.moves.linkLost(link)
   }
 
   bug(error: unknown): void {
@@ -256,6 +316,7 @@ export class Exchange implements Gate {
 
   peerClosed(peer: Peer): void {
     this.peers.delete(peer)
+    this.moves.peerClosed(peer)
     if (peer.worker >= 0) this.runner.workerGone(peer.worker)
     this.turn.schedule()
   }
@@ -268,6 +329,7 @@ export class Exchange implements Gate {
     }
     this.mails.deliver(runner)
     runner.handOver()
+    this.keeper?.look()
     if (this.draining) runner.endWaits()
   }
 
@@ -287,13 +349,56 @@ export class Exchange implements Gate {
     this.options.events.unsubscribe(queue, subscriber)
   }
 
-  private withoutGivenBack(table: TableMessage): number[] {
-    return table.owners.map((owner, shard) => {
-      const epoch = this.givenBack.get(shard)
-      if (epoch === undefined) return owner
-      if (owner === this.options.worker && (table.epochs[shard] ?? 0) <= epoch) return NOBODY
-      this.givenBack.delete(shard)
-      return owner
+  takeOverFrom(worker: number, no: number): void {
+    if (worker === this.routes.me) return this.moves.takenOver(no)
+    for (const peer of this.peers) if (peer.worker === worker) peer.takenOver(no)
+  }
+
+  peerFrame(peer: Peer, kind: number, body: Buffer): void {
+    this.moves.peerFrame(peer, kind, body)
+  }
+
+  /** Memory: what is granted is owned at once, and empty. */
+  private own(grants: readonly Grant[]): void {
+    const { routes, runner } = this
+    for (const { shard, firstSeq, reservedTo } of grants) {
+      if (!routes.isMine(shard)) continue
+      const known = this.reservedTo.get(shard)
+      this.reservedTo.set(shard, reservedTo)
+      if (!runner.owns(shard)) runner.own(shard, firstSeq, reservedTo)
+      else if (known !== reservedTo) runner.reserved(shard, reservedTo)
+    }
+  }
+
+  private notGivenBack({ grants }: TableMessage): ShardId[] {
+    return grants.map(({ shard }) => shard).filter((shard) => !this.givenBack.has(shard))
+  }
+
+  /** A shard of this worker serves, or does not any more. */
+  private shardsChanged(): void {
+    if (this.table === null) return
+    this.updateRoutes(this.table)
+    this.mails.ownersChanged()
+    this.router.retryHeld()
+    this.turn.schedule()
+  }
+
+  /** As the table says, without what was given back and what does not serve. */
+  private updateRoutes(table: TableMessage): void {
+    const { keeper, givenBack } = this
+    const me = this.options.worker
+    for (const [shard, epoch] of givenBack) {
+      if ((table.epochs[shard] ?? 0) > epoch) givenBack.delete(shard)
+    }
+    const owners = table.owners.map((owner, shard) => {
+      if (owner !== me) return owner
+      return givenBack.has(shard) || keeper?.isServing(shard) === false ? NOBODY : owner
     })
+    this.routes.update(table.version, owners, table.incarnations)
+  }
+
+  private isHolderAlive(holder: number): boolean {
+    const incarnation = this.routes.incarnationOf(workerOfHolder(holder))
+    return incarnation !== 0 && incarnation % 2 ** 16 === incarnationOfHolder(holder)
   }
 }

@@ -24,11 +24,12 @@ import {
   type FrameHandler,
   FrameKind,
   FrameReader,
-  putF64,
   putU32,
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import type { ReplyHold } from './reply-hold.ts'
+import { isPull } from './request.ts'
 import type { Runner } from './runner.ts'
 
 /** What a peer needs of its worker. */
@@ -36,6 +37,7 @@ export interface PeerHost {
   readonly codec: WireCodec
   readonly runner: Runner
   readonly turn: Turn
+  readonly hold: ReplyHold | null
   /** The peer has said who it is; an older link of the same worker index is over. */
   peerNamed(peer: Peer): void
   peerClosed(peer: Peer): void
@@ -46,6 +48,10 @@ export interface PeerHost {
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
+  /** A subscription of that worker is about to be another one's. */
+  takeOverFrom(worker: number, no: number): void
+  /** A frame of moves.ts; the body is valid only during the call. */
+  peerFrame(peer: Peer, kind: number, body: Buffer): void
   bug(error: unknown): void
 }
 
@@ -86,7 +92,14 @@ export class Peer implements FrameHandler {
       case FrameKind.giveBack:
         return host.giveBack(readHanded(bytes, from, to))
       case FrameKind.sessionClosed:
-        return this.sessionClosed(bytes.readDoubleLE(from))
+        host.runner.holderClosed(bytes.readDoubleLE(from))
+        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+      case FrameKind.forgetPulls:
+        host.runner.forgetPulls(bytes.readDoubleLE(from))
+        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+      case FrameKind.renameHolder:
+        host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
+        return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
       case FrameKind.gather:
         return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
       case FrameKind.mail:
@@ -95,6 +108,12 @@ export class Peer implements FrameHandler {
         const no = bytes.readUInt32LE(from)
         const events = bytes.readUInt32LE(from + 4)
         return this.subscribe(no, events, bytes.toString('utf8', from + 8, to))
+      }
+      case FrameKind.takeOver: {
+        const no = bytes.readUInt32LE(from)
+        const events = bytes.readUInt32LE(from + 4)
+        host.takeOverFrom(bytes.readUInt16LE(from + 8), bytes.readUInt32LE(from + 10))
+        return this.subscribe(no, events, bytes.toString('utf8', from + 14, to))
       }
       case FrameKind.unsubscribe:
         return this.unsubscribe(bytes.readUInt32LE(from))
@@ -106,8 +125,26 @@ export class Peer implements FrameHandler {
         this.incarnation = bytes.readUInt32LE(from + 2)
         return host.peerNamed(this)
       default:
-        throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
+        return host.peerFrame(this, kind, bytes.subarray(from, to))
     }
+  }
+
+  post(kind: FrameKind, body: Buffer): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, kind)
+    writer.copy(body, 0, body.length)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  /** Its subscription ends here; what was sent before is all that it gets. */
+  takenOver(no: number): void {
+    this.unsubscribe(no)
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.takenOver)
+    putU32(writer, no)
+    endFrame(writer, start)
+    this.outbox.added()
   }
 
   private read(chunk: Buffer): void {
@@ -131,20 +168,30 @@ export class Peer implements FrameHandler {
     const lineFrom = from + 13
     const lineTo = to - 1
     const { codec, runner } = this.host
-    if (shard !== ANY_SHARD && !runner.owns(shard))
+    if (shard !== ANY_SHARD && !runner.serves(shard))
       return this.notOwner(no, bytes, lineFrom, lineTo)
     const { command } = this
     const refusal = codec.scan(bytes, lineFrom, lineTo, command)
     const slot = new LinkSlot(this, no)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     if (shard === ANY_SHARD && !this.ownsAll()) return this.notOwner(no, bytes, lineFrom, lineTo)
-    runner.executeAway(command, codec.reply(command, slot), holder)
+    const { hold } = this.host
+    const out = hold === null ? slot : hold.slot(slot, this.bounceOf(no, bytes, lineFrom, lineTo))
+    runner.executeAway(command, codec.reply(command, out), holder)
     const held = runner.takeHeldSlots()
-    if (held !== null) this.fence(held)
+    if (held !== null) slot.fence(held)
+  }
+
+  /** A pull whose shard moves on goes back to its worker, which asks the next owner. */
+  private bounceOf(no: number, bytes: Buffer, from: number, to: number): (() => void) | null {
+    if (!isPull(this.command.op)) return null
+    const line = Buffer.from(bytes.subarray(from, to))
+    return () => this.notOwner(no, line, 0, line.length)
   }
 
   /** Slots that its requests have freed are given on when their answers are on their way to the clients. */
-  private fence(held: readonly HeldSlots[]): void {
+  fence(held: readonly HeldSlots[]): void {
+    if (this.isClosed) return void this.host.runner.freeSlots(held)
     const { writer } = this.outbox
     endFrame(writer, beginFrame(writer, FrameKind.fence))
     this.outbox.added()
@@ -153,27 +200,19 @@ export class Peer implements FrameHandler {
 
   private ownsAll(): boolean {
     const { hasId, id, ids, idCount } = this.command
-    if (hasId) return this.host.runner.owns(shardOfId(id))
+    if (hasId) return this.host.runner.serves(shardOfId(id))
     for (let i = 0; i < idCount; i++) {
-      if (!this.host.runner.owns(shardOfId(ids[i] as number))) return false
+      if (!this.host.runner.serves(shardOfId(ids[i] as number))) return false
     }
     return true
   }
 
   private notOwner(no: number, bytes: Buffer, from: number, to: number): void {
+    if (this.isClosed) return
     const { writer } = this.outbox
     const start = beginFrame(writer, FrameKind.notOwner)
     putU32(writer, no)
     writer.copy(bytes, from, to)
-    endFrame(writer, start)
-    this.outbox.added()
-  }
-
-  private sessionClosed(holder: number): void {
-    this.host.runner.holderClosed(holder)
-    const { writer } = this.outbox
-    const start = beginFrame(writer, FrameKind.sessionEnded)
-    putF64(writer, holder)
     endFrame(writer, start)
     this.outbox.added()
   }
@@ -235,10 +274,18 @@ class LinkSlot implements ReplySlot {
   private readonly peer: Peer
   private readonly no: number
   private start = 0
+  private isDone = false
+  private fences: readonly HeldSlots[] | null = null
 
   constructor(peer: Peer, no: number) {
     this.peer = peer
     this.no = no
+  }
+
+  /** Behind its line. */
+  fence(held: readonly HeldSlots[]): void {
+    if (this.isDone) this.peer.fence(held)
+    else this.fences = held
   }
 
   open(): ByteWriter {
@@ -252,10 +299,14 @@ class LinkSlot implements ReplySlot {
   }
 
   close(handed: Unwritten | null): void {
-    const { peer } = this
-    if (peer.isClosed) return peer.lineLost(handed)
-    endReply(peer.outbox.writer, this.start, this.unordered, handed)
-    peer.lineWritten()
+    const { peer, fences } = this
+    this.isDone = true
+    if (peer.isClosed) peer.lineLost(handed)
+    else {
+      endReply(peer.outbox.writer, this.start, this.unordered, handed)
+      peer.lineWritten()
+    }
+    if (fences !== null) peer.fence(fences)
   }
 }
 

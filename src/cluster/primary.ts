@@ -14,9 +14,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ShardId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import { RollingRestart } from './rolling-restart.ts'
 import { ShardTable } from './shard-table.ts'
 import { silence } from './silence.ts'
 
@@ -24,6 +27,9 @@ import { silence } from './silence.ts'
 const DEATHS_AT_START_MAX = 3
 /** A terminal, npm and a supervisor may each pass on one and the same Ctrl-C. */
 const SAME_SIGNAL_MS = 1000
+const MOVED_AT_ONCE = 4
+/** Shards that take longer to recover do not keep the others from being served. */
+const RECOVERY_MS_MAX = 10_000
 /** Between two requests to one worker to give back empty shards. */
 const EVEN_OUT_MS = 10_000
 
@@ -32,6 +38,8 @@ export interface PrimaryOptions {
   /** 0 = any free port. */
   readonly port: number
   readonly drainTimeoutMs: number
+  /** Shards are recovered from a database before they serve, and outlive their worker. */
+  readonly isDurable: boolean
   readonly log: Log
   nowMs(): number
   /** Everything is bound, and served. */
@@ -71,18 +79,26 @@ export class Primary {
   private drainingSinceMs = 0
   private drainSignal = ''
   private allClean = true
+  private environment: Readonly<Record<string, string>> = {}
+  private leaseUntilMs = 0
+  private restart: RollingRestart | null = null
+  private recoveryTimer: NodeJS.Timeout | null = null
 
   constructor(options: PrimaryOptions) {
     this.options = options
     this.log = options.log
     this.port = options.port
-    this.table = new ShardTable(options.nowMs())
+    this.table = new ShardTable(options.nowMs(), options.isDurable)
     this.children = Array.from({ length: options.workers }, (_, index) => new Child(index))
     // Private to this user; short, because a socket's path may have 103 bytes.
     this.folder = mkdtempSync(join(tmpdir(), 'flashq-'))
   }
 
-  start(): void {
+  /** `environment`: for the workers, over this process's own. */
+  start(environment: Readonly<Record<string, string>> = {}): void {
+    // Stopped while the database was being waited for.
+    if (this.state !== 'starting') return
+    this.environment = environment
     cluster.schedulingPolicy = cluster.SCHED_RR
     cluster.on('exit', (process, code, signal) => this.exited(process, code, signal))
     for (const child of this.children) this.fork(child)
@@ -97,6 +113,7 @@ export class Primary {
       return this.end(1)
     }
     this.log.info({ signal }, 'draining')
+    this.restart?.stop()
     this.state = 'draining'
     this.drainingSinceMs = this.options.nowMs()
     this.drainSignal = signal
@@ -112,9 +129,58 @@ export class Primary {
     this.endWhenDrained()
   }
 
+  /** SIGHUP: all workers start anew, one after another, and nobody notices. */
+  restartWorkers(): void {
+    const { log, children } = this
+    if (!this.options.isDurable) {
+      log.warn({}, 'workers are not restarted: their jobs are in memory alone')
+      return
+    }
+    if (this.state !== 'serving' || this.restart !== null) {
+      log.warn(
+        { state: this.state },
+        'workers are not restarted: the server is busy with that, or not ready',
+      )
+      return
+    }
+    const spare = children.length < limits.shards ? new Child(children.length) : null
+    const workers = [...children]
+    if (spare !== null) children.push(spare)
+    this.restart = new RollingRestart(
+      {
+        log,
+        fork: (child) => this.fork(child),
+        setLeaving: (child, isLeaving) => {
+          child.leaving = isLeaving
+        },
+        isRelieved: (child) => this.table.shardsOf(child.index).length === 0,
+        isSettled: () => this.table.allServed,
+        over: () => this.restarted(spare),
+      },
+      workers,
+      spare,
+    )
+    this.restart.start()
+  }
+
+  private restarted(spare: Child | null): void {
+    this.restart = null
+    // A spare that could not be let go stays as a worker.
+    if (spare?.process === null) this.children.pop()
+    this.evenOut()
+  }
+
+  /** No other node can take this one's shards until then, on the system's monotonic clock. */
+  leaseRenewed(untilMs: number): void {
+    this.leaseUntilMs = untilMs
+    for (const child of this.children) child.send({ kind: 'lease', untilMs })
+  }
+
   /** Ends at once: kills what is left of the workers. */
   end(code: number): void {
+    if (this.state === 'over') return
     this.state = 'over'
+    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
     for (const child of this.children) {
       child.cancelRestart()
       child.kill()
@@ -125,6 +191,7 @@ export class Primary {
 
   private fork(child: Child): void {
     const process = cluster.fork({
+      ...this.environment,
       FLASHQ_WORKER: child.index,
       FLASHQ_INCARNATION: child.incarnation + 1,
       FLASHQ_LINKS: this.folder,
@@ -133,6 +200,8 @@ export class Primary {
     this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
     process.on('message', (message: unknown, handle: unknown) => {
       if (child.process === process) this.receive(child, message, handle)
+      // Its last words, read after its end: nobody has what must go with the socket.
+      else if (handle instanceof Socket) handle.destroy()
     })
     process.on('error', (error) => {
       this.log.error({ err: error, worker: child.index }, 'worker process')
@@ -149,11 +218,11 @@ export class Primary {
     else this.act(child, message)
   }
 
-  /** A connection goes to the worker that all its commands are for. Its bytes are not read here. */
-  private move({ to, holder, authed }: MoveMessage, handle: unknown): void {
+  /** A connection goes to another worker. Its bytes are not read here. */
+  private move({ to, holder }: MoveMessage, handle: unknown): void {
     const target = this.children[to]
     if (handle instanceof Socket) silence(handle)
-    if (target?.opened) target.adopt({ kind: 'adopt', holder, authed }, handle)
+    if (target?.opened) target.adopt(holder, handle)
     else if (handle instanceof Socket) handle.destroy()
   }
 
@@ -174,11 +243,19 @@ export class Primary {
         return this.sendTable(child)
       case 'released':
         for (const shard of message.shards) this.table.release(shard, child.index)
-        return this.reassign()
+        this.reassign()
+        return this.restart?.released(child)
+      case 'serving':
+        return this.serving(child, message.shards)
       case 'load':
         child.jobs = message.jobs
         this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
         return this.evenOut()
+      case 'adopted':
+        return child.inHand?.adopted(message.holder)
+      case 'evacuated':
+        child.evacuated = true
+        return this.restart?.advance()
       case 'drained':
         child.drained = true
         return this.endWhenDrained()
@@ -187,14 +264,41 @@ export class Primary {
 
   private linked(child: Child): void {
     child.linked = true
+    if (this.leaseUntilMs > 0) child.send({ kind: 'lease', untilMs: this.leaseUntilMs })
     if (this.state === 'starting') {
       if (!this.children.every((each) => each.linked)) return
       this.reassign()
-      return this.open(this.boundPort === 0 ? (this.children[0] as Child) : child)
+      if (this.boundPort !== 0) return this.open(child)
+      return this.options.isDurable ? this.awaitRecovery() : this.open(this.children[0] as Child)
     }
     if (this.state !== 'serving') return child.kill()
     this.reassign()
     this.open(child)
+    this.evenedOutAtMs = 0
+    this.evenOut()
+  }
+
+  /** The first listener opens when every shard is recovered, or when some take too long. */
+  private awaitRecovery(): void {
+    this.recoveryTimer ??= setTimeout(() => {
+      this.log.warn({}, 'some shards are still being recovered: the others are served')
+      this.openFirst()
+    }, RECOVERY_MS_MAX)
+  }
+
+  private openFirst(): void {
+    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
+    const first = this.children[0]
+    if (this.state === 'starting' && this.boundPort === 0 && first?.linked) this.open(first)
+  }
+
+  private serving(child: Child, shards: readonly ShardId[]): void {
+    for (const shard of shards) this.table.served(shard, child.index)
+    for (const each of this.children) this.sendTable(each)
+    if (this.recoveryTimer !== null && this.table.allServed) this.openFirst()
+    if (!this.table.allServed) return
+    if (this.restart !== null) return this.restart.advance()
+    // What is left of an uneven share moves on, a few at a time.
     this.evenedOutAtMs = 0
     this.evenOut()
   }
@@ -211,6 +315,7 @@ export class Primary {
     child.opened = true
     const isFirst = this.boundPort === 0
     this.boundPort = port
+    this.restart?.advance()
     if (this.state !== 'starting') return
     if (isFirst) for (const each of this.children) if (!each.opened) this.open(each)
     if (!this.children.every((each) => each.opened)) return
@@ -228,10 +333,14 @@ export class Primary {
       if (code !== 0 && !child.killed) this.allClean = false
       return this.endWhenDrained()
     }
+    if (this.restart?.ends(child) === true) {
+      if (this.table.shardsOf(index).length > 0) this.reassign()
+      return this.restart.advance()
+    }
     const delayMs = child.backOff.died(livedMs)
     const shards = this.table.shardsOf(index)
     const workerPid = process.process.pid
-    this.log.error({ worker: index, workerPid, code, signal, shards, jobs }, deathOf(jobs))
+    this.log.error({ worker: index, workerPid, code, signal, shards, jobs }, this.deathOf(jobs))
     if (this.state === 'starting' && child.backOff.deaths >= DEATHS_AT_START_MAX) {
       this.log.error({ worker: index }, 'a worker can not be started: exits')
       return this.end(1)
@@ -244,8 +353,7 @@ export class Primary {
 
   /** Shards without an owner get one, and everybody is told what has changed. */
   private reassign(): void {
-    const live = this.live()
-    const moved = this.table.reassign(live)
+    const moved = this.table.reassign(this.live(), this.takers())
     if (moved.length > 0 && this.state === 'serving') {
       this.log.info({ shards: moved, owners: this.table.ownersNow() }, 'shards have new owners')
     }
@@ -270,7 +378,7 @@ export class Primary {
 
   /** Asks workers with too many shards to give back empty ones. */
   private evenOut(): void {
-    if (this.state !== 'serving') return
+    if (this.state !== 'serving' || this.restart !== null) return
     const nowMs = this.options.nowMs()
     if (nowMs - this.evenedOutAtMs < EVEN_OUT_MS) return
     const live = this.live()
@@ -278,7 +386,7 @@ export class Primary {
     if (live.length < this.children.length) return
     this.evenedOutAtMs = nowMs
     for (const [worker, count] of this.table.surpluses(live)) {
-      this.children[worker]?.send({ kind: 'release', count })
+      this.children[worker]?.send({ kind: 'release', count: this.movable(count) })
     }
   }
 
@@ -293,13 +401,24 @@ export class Primary {
     if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })
   }
 
+  /** Shards that hold jobs are moved a few at a time: who asks for them waits meanwhile. */
+  private movable(count: number): number {
+    return this.options.isDurable ? Math.min(count, MOVED_AT_ONCE) : count
+  }
+
+  /** Those that may get shards. */
+  private takers(): number[] {
+    return this.children.filter((child) => child.linked && !child.leaving).map((each) => each.index)
+  }
+
+  private deathOf(jobs: number): string {
+    if (this.options.isDurable) return 'a worker died: others recover its shards'
+    return jobs === 0
+      ? 'a worker died'
+      : `a worker died: about ${jobs} jobs were in its memory and are lost`
+  }
+
   private live(): number[] {
     return this.children.filter((child) => child.linked).map((child) => child.index)
   }
-}
-
-function deathOf(jobs: number): string {
-  return jobs === 0
-    ? 'a worker died'
-    : `a worker died: about ${jobs} jobs were in its memory and are lost`
 }

@@ -10,16 +10,19 @@
 // 1. A request that can't go where it belongs now is held, in order, for `HELD_MS_MAX` at most (held.ts).
 // 2. A request whose owner died runs again only if it provably did not run, or may run twice (request.ts);
 //    otherwise it is answered `outcome_unknown`. Never silently twice.
-// 3. A request that comes back (`notOwner`, held, a lost link) is read anew, by the newest table.
+// 3. A request that comes back (`notOwner`, held, a lost link) is read anew, by the newest table;
+//    except a pull of a session that is leaving, which is forgotten: it is asked again elsewhere (moves.ts).
 
 import { Command } from '../engine/command.ts'
 import { shardOfId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
 import type { Clock, ReplySlot, Session, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 import { NOBODY } from './assignment.ts'
 import type { Gathers } from './gather.ts'
 import { HELD_MS_MAX, Held } from './held.ts'
 import type { Link } from './link.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import { findReqId } from './req-id.ts'
 import { isPull, mayRunTwice, Request } from './request.ts'
 import { type Routes, routeOfCommand, SEVERAL } from './routes.ts'
@@ -40,8 +43,12 @@ export interface RouterDeps {
   readonly runner: Runner
   readonly ways: Ways
   readonly gathers: Gathers
+  /** Where replies wait for what they depend on; null where nothing is made durable. */
+  readonly hold: ReplyHold | null
 }
 
+/** In the list of what is held: not a shard. */
+const ALL_SHARDS = limits.shards
 const NO_LINE = Buffer.alloc(0)
 
 export class Router {
@@ -73,7 +80,7 @@ export class Router {
   }
 
   /** Nobody waits for the pulls of this session any more. */
-  sessionClosed(session: Session): void {
+  forgetPulls(session: Session): void {
     if (this.held.isEmpty) return
     this.held.drop((request) => request.session === session && isPull(request.op))
   }
@@ -113,15 +120,16 @@ export class Router {
 
   private read(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
     const { command } = this
-    const { codec, routes, gathers } = this.deps
+    const { codec, routes } = this.deps
     const refusal = codec.scan(bytes, from, to, command)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     const route = routeOfCommand(command)
-    if (route === 'every') return gathers.start(command.op, codec.reply(command, slot))
+    if (route === 'every') return this.readEvery(bytes, from, to, slot, session)
     if (route === 'ids' && !command.hasId) return this.readIds(bytes, from, to, slot, session)
     const shard = routes.shardOf(command)
     if (!routes.isMine(shard)) return this.forward(shard, false, bytes, from, to, slot, session)
-    this.run(slot, session)
+    if (this.deps.hold === null) this.run(slot, session)
+    else this.runHeld(this.deps.hold, shard, bytes, from, to, slot, session)
   }
 
   /** `command`, here. */
@@ -131,6 +139,43 @@ export class Router {
     session.workersUsed |= 1 << routes.me
     session.awayCount = 0
     runner.execute(command, codec.reply(command, slot), session.holder)
+  }
+
+  /** The same where replies wait until they are durable. A pull whose shard moves on is asked again where it went. */
+  private runHeld(
+    hold: ReplyHold,
+    shard: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { op, reqIdFrom, reqIdTo, bytes: read } = this.command
+    if (!isPull(op)) return this.run(hold.slot(slot, null), session)
+    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
+    const request = new Request(op, shard, false, slot, session, lineOf(bytes, from, to), reqId)
+    const bounce = (): void => this.holdOrFail(request)
+    this.run(hold.slot(slot, bounce), session)
+  }
+
+  /** Asks all shards, when all are there: a sum over some of them would be wrong without saying so. */
+  private readEvery(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { command } = this
+    const { codec, routes, gathers } = this.deps
+    const reply = codec.reply(command, slot)
+    if (routes.allOwned) return gathers.start(command.op, reply)
+    const { op, reqIdFrom, reqIdTo, bytes: read } = command
+    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
+    const request = new Request(op, ALL_SHARDS, true, slot, session, lineOf(bytes, from, to), reqId)
+    request.deadlineMs = this.again?.deadlineMs ?? 0
+    this.holdOrFail(request)
   }
 
   private readIds(
@@ -143,7 +188,7 @@ export class Router {
     const { command } = this
     const { codec, routes } = this.deps
     const owner = routes.ownerOfIds(command.ids, command.idCount)
-    if (owner === routes.me) return this.run(slot, session)
+    if (owner === routes.me) return this.run(this.deps.hold?.slot(slot, null) ?? slot, session)
     if (owner !== SEVERAL) {
       const shard = shardOfId(command.ids[0] as number)
       return this.forward(shard, true, bytes, from, to, slot, session)
@@ -182,6 +227,8 @@ export class Router {
   }
 
   private holdOrFail(request: Request): void {
+    // Whoever moves the session has the pull's frame, and asks again where it goes.
+    if (request.session.leaving && isPull(request.op)) return
     if (request.deadlineMs === 0) request.deadlineMs = this.deps.clock.nowMs() + HELD_MS_MAX
     if (!this.held.add(request)) this.fail(request, refusals.unavailable)
   }

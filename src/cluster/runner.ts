@@ -19,6 +19,8 @@ export interface Runner extends ParentMail {
   reserved(shard: ShardId, reservedTo: Seq): void
   disown(shard: ShardId): void
   owns(shard: ShardId): boolean
+  /** Owned, and able to run commands now. */
+  serves(shard: ShardId): boolean
   /** Whether nothing would be lost if the shard were given away now. */
   isEmpty(shard: ShardId): boolean
   /** Runs it at once; of ids it runs those of its own shards. */
@@ -31,6 +33,8 @@ export interface Runner extends ParentMail {
   handOver(): void
   giveBack(unwritten: Unwritten): void
   holderClosed(holder: number): void
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void
   /** A session goes on under another number. */
   renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */
@@ -43,6 +47,7 @@ export interface Runner extends ParentMail {
   queues(): QueueInfo[]
   crons(): CronInfo[]
   jobCount(): number
+  jobCountOf(shard: ShardId): number
   /** Every waiting pull is answered `draining`. */
   endWaits(): void
   start(): void

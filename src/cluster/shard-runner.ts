@@ -9,6 +9,7 @@
 
 import type { Command } from '../engine/command.ts'
 import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
+import { workerOfHolder } from '../engine/holder-number.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
 import { limits } from '../engine/limits.ts'
@@ -17,13 +18,13 @@ import type {
   Clock,
   CronInfo,
   CronTick,
+  DurableLog,
   EventSink,
   ItemRefusal,
   Metrics,
   ParentMail,
   ParentOutcome,
   QueueInfo,
-  RecordLog,
   Reply,
   Stats,
   Unwritten,
@@ -31,9 +32,11 @@ import type {
 import { RateWindow } from '../engine/rate-window.ts'
 import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
-import type { Memory, Retention } from '../engine/shard-context.ts'
+import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
@@ -52,8 +55,8 @@ export interface RunnerOptions {
   readonly retention: Retention
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
-  /** Records of a shard, when anybody keeps them. */
-  logOf?(shard: ShardId): RecordLog | null
+  /** Where records are kept: replies wait there for the records they depend on. */
+  readonly hold?: Pick<ReplyHold, 'endTurn' | 'letter'>
 }
 
 export class ShardRunner {
@@ -62,9 +65,14 @@ export class ShardRunner {
   private readonly asking: boolean[] = new Array(limits.shards).fill(false)
   private readonly memory: Memory = { full: false }
   private readonly slots = new SlotHold()
-  private readonly spare: SpareMemory<JobPage>
+  /** What was given up, for shards that grow. */
+  readonly spareMemory: SpareMemory<JobPage>
   private readonly prefault: Prefault
   private readonly latency = new RateWindow()
+  /** Of the shards whose records are kept. */
+  private readonly logs: (DurableLog | undefined)[] = new Array(limits.shards).fill(undefined)
+  /** Shards whose records can't be kept at the moment: nothing happens in them. */
+  private readonly stopped = new Set<ShardId>()
   private owned: Shard[] = []
   /** Shards that did something since the last hand-over. */
   private touched: Shard[] = []
@@ -75,8 +83,8 @@ export class ShardRunner {
 
   constructor(options: RunnerOptions) {
     this.options = options
-    this.spare = new SpareMemory(PAGE_BYTES, options.memoryBytesMax / SPARE_DIVISOR)
-    this.prefault = new Prefault(this.spare)
+    this.spareMemory = new SpareMemory(PAGE_BYTES, options.memoryBytesMax / SPARE_DIVISOR)
+    this.prefault = new Prefault(this.spareMemory)
   }
 
   start(): void {
@@ -96,21 +104,38 @@ export class ShardRunner {
 
   /** Begins to own a shard, empty, whose next job gets `firstSeq`. */
   own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void {
-    const { mail, events, retention } = this.options
-    const log = this.options.logOf?.(shard) ?? null
-    const ports = {
-      mail,
-      events,
-      retention,
-      log,
-      memory: this.memory,
-      slots: this.slots,
-      spare: this.spare,
-      latency: this.latency,
-    }
-    this.shards[shard] = new Shard(shard, firstSeq, reservedTo, ports)
-    this.asking[shard] = false
-    this.owned = this.shards.filter((each) => each !== undefined)
+    this.take(new Shard(shard, firstSeq, reservedTo, this.portsFor(null)))
+  }
+
+  /** What a shard of this worker is made with; `log` where its records are kept. */
+  portsFor(log: DurableLog | null): ShardPorts {
+    const { events, retention, hold } = this.options
+    const mail =
+      log === null || hold === undefined
+        ? this.options.mail
+        : new HeldMail(this.options.mail, log, hold)
+    const { memory, slots, latency } = this
+    const spare = this.spareMemory
+    return { mail, events, retention, log, memory, slots, spare, latency }
+  }
+
+  /** Begins to own a shard that was recovered. */
+  adopt(shard: Shard, log: DurableLog): void {
+    this.logs[shard.id] = log
+    this.take(shard)
+    this.touch(shard.id)
+    this.handOver()
+  }
+
+  /** No command, delivery or timer runs in it until `go`: its records can't be kept. */
+  halt(shard: ShardId): void {
+    this.stopped.add(shard)
+  }
+
+  go(shard: ShardId): void {
+    if (!this.stopped.delete(shard)) return
+    this.touch(shard)
+    this.handOver()
   }
 
   reserved(shard: ShardId, reservedTo: Seq): void {
@@ -120,11 +145,23 @@ export class ShardRunner {
 
   disown(shard: ShardId): void {
     this.shards[shard] = undefined
+    this.logs[shard] = undefined
+    this.stopped.delete(shard)
     this.owned = this.shards.filter((each) => each !== undefined)
   }
 
   owns(shard: ShardId): boolean {
     return this.shards[shard] !== undefined
+  }
+
+  /** It is owned here, and runs. */
+  serves(shard: ShardId): boolean {
+    return this.owns(shard) && !this.stopped.has(shard)
+  }
+
+  /** Waiting pulls of a shard that goes elsewhere end. */
+  endWaitsOf(shard: ShardId): void {
+    this.shards[shard]?.endWaits()
   }
 
   /** Whether nothing would be lost if the shard were given away now. */
@@ -166,16 +203,20 @@ export class ShardRunner {
   /** Serves waiting pulls: call when a turn's commands are in and its replies are on their way. */
   handOver(): void {
     const { touched } = this
-    if (touched.length === 0) return
-    this.prefault.keepAhead()
-    this.touched = []
-    let dueMs = Number.POSITIVE_INFINITY
-    for (const shard of touched) {
-      shard.touched = false
-      shard.serve()
-      dueMs = Math.min(dueMs, shard.nextDueMs())
+    const { hold } = this.options
+    if (touched.length > 0) {
+      this.prefault.keepAhead()
+      this.touched = []
+      let dueMs = Number.POSITIVE_INFINITY
+      for (const shard of touched) {
+        shard.touched = false
+        if (this.stopped.size > 0 && this.stopped.has(shard.id)) continue
+        shard.serve()
+        dueMs = Math.min(dueMs, shard.nextDueMs())
+      }
+      if (this.running) this.armTimer(dueMs)
     }
-    if (this.running) this.armTimer(dueMs)
+    if (hold !== undefined) hold.endTurn(this.logsOf(touched))
   }
 
   giveBack(unwritten: Unwritten): void {
@@ -187,6 +228,10 @@ export class ShardRunner {
     for (const shard of this.owned) this.closeHolder(shard, holder, nowMs)
   }
 
+  forgetPulls(holder: number): void {
+    for (const shard of this.owned) shard.forgetPulls(holder)
+  }
+
   renameHolder(from: number, to: number): void {
     for (const shard of this.owned) shard.renameHolder(from, to)
   }
@@ -196,7 +241,7 @@ export class ShardRunner {
     const nowMs = this.options.clock.nowMs()
     for (const shard of this.owned) {
       for (const holder of shard.holders()) {
-        if (Math.floor(holder / 2 ** 32) === workerIndex) this.closeHolder(shard, holder, nowMs)
+        if (workerOfHolder(holder) === workerIndex) this.closeHolder(shard, holder, nowMs)
       }
     }
   }
@@ -270,8 +315,28 @@ export class ShardRunner {
   /** Jobs that are not finished. */
   jobCount(): number {
     let count = 0
-    for (const { state } of this.owned) count += state.jobs.live - state.finished.count
+    for (const { id } of this.owned) count += this.jobCountOf(id)
     return count
+  }
+
+  jobCountOf(shard: ShardId): number {
+    const state = this.shards[shard]?.state
+    return state === undefined ? 0 : state.jobs.live - state.finished.count
+  }
+
+  private take(shard: Shard): void {
+    this.shards[shard.id] = shard
+    this.asking[shard.id] = false
+    this.owned = this.shards.filter((each) => each !== undefined)
+  }
+
+  private logsOf(shards: readonly Shard[]): DurableLog[] {
+    const logs: DurableLog[] = []
+    for (const { id } of shards) {
+      const log = this.logs[id]
+      if (log !== undefined) logs.push(log)
+    }
+    return logs
   }
 
   private executeIds(command: Command, reply: Reply, nowMs: number): void {
@@ -296,7 +361,7 @@ export class ShardRunner {
 
   private lookAtMemory(): void {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
-    let bytes = this.spare.bytes
+    let bytes = this.spareMemory.bytes
     for (const { state } of this.owned) {
       const { payloads, jobs } = state
       bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes
@@ -335,6 +400,7 @@ export class ShardRunner {
     this.timerDueMs = Number.POSITIVE_INFINITY
     const nowMs = this.options.clock.nowMs()
     for (const shard of this.owned) {
+      if (this.stopped.has(shard.id)) continue
       this.touch(shard.id)
       if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
     }

@@ -33,27 +33,33 @@ export interface Grant {
 export class ShardTable {
   version = 1
   private owners: number[] = new Array<number>(limits.shards).fill(NOBODY)
+  /** Its owner has it: until then nobody is told of the owner. */
+  private readonly serving: boolean[] = new Array<boolean>(limits.shards).fill(false)
+  /** Owners begin to serve when they say so, not when they are named. */
+  private readonly isDurable: boolean
   private readonly epochs: number[] = new Array<number>(limits.shards).fill(0)
   private readonly firstSeqs: Seq[]
   private readonly reservedTos: Seq[]
   private readonly blocks: Seq[] = new Array<Seq>(limits.shards).fill(BLOCK_MIN)
   private readonly grantedAtMs: number[] = new Array<number>(limits.shards).fill(0)
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, isDurable = false) {
+    this.isDurable = isDurable
     const start = firstSequence(nowMs)
     this.firstSeqs = new Array<Seq>(limits.shards).fill(start)
     this.reservedTos = new Array<Seq>(limits.shards).fill(start)
   }
 
   /** Gives every shard without a live owner a new one; returns those that have one now. */
-  reassign(live: readonly number[]): ShardId[] {
-    const next = fillGaps(this.owners, live)
+  reassign(live: readonly number[], takers: readonly number[] = live): ShardId[] {
+    const next = fillGaps(this.owners, live, takers)
     const moved: ShardId[] = []
     for (let shard = 0; shard < next.length; shard++) {
       const owner = next[shard] as number
       if (owner === this.owners[shard]) continue
       this.version++
       this.owners[shard] = owner
+      this.serving[shard] = !this.isDurable
       if (owner === NOBODY) continue
       this.grantTo(shard)
       moved.push(shard)
@@ -61,10 +67,18 @@ export class ShardTable {
     return moved
   }
 
+  /** The owner has recovered it. */
+  served(shard: ShardId, worker: number): void {
+    if (this.owners[shard] !== worker || this.serving[shard] === true) return
+    this.serving[shard] = true
+    this.version++
+  }
+
   /** The owner has let go of it. */
   release(shard: ShardId, worker: number): void {
     if (this.owners[shard] !== worker) return
     this.owners[shard] = NOBODY
+    this.serving[shard] = false
     this.version++
   }
 
@@ -79,12 +93,17 @@ export class ShardTable {
     this.version++
   }
 
+  get allServed(): boolean {
+    return this.serving.every(Boolean)
+  }
+
   surpluses(live: readonly number[]): Map<number, number> {
     return surpluses(this.owners, live)
   }
 
+  /** Those that serve. */
   ownersNow(): number[] {
-    return [...this.owners]
+    return this.owners.map((owner, shard) => (this.serving[shard] === true ? owner : NOBODY))
   }
 
   epochsNow(): number[] {

@@ -10,30 +10,55 @@
 import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
-import type { Gate, ParentMail, Session } from '../engine/ports.ts'
-import { Exchange, type ExchangeOptions } from './exchange.ts'
+import type { Gate, ParentMail } from '../engine/ports.ts'
+import {
+  type DurableOptions,
+  Exchange,
+  type ExchangeOptions,
+  type Keeper,
+  type KeeperHooks,
+} from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import type { Arrivals, Moves } from './moves.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
 
 const LOAD_REPORT_MS = 1000
-const NO_SESSION: Omit<Session, 'holder'> = { workersUsed: 0, away: -1, awayCount: 0 }
 
 /** The client side of a worker. */
-export interface Listeners {
+export interface Listeners extends Arrivals {
   /** Binds everything; resolves to the TCP port. Rejects with why it can't. */
   open(port: number): Promise<number>
-  /** A connection that another worker was serving goes on here. Null: it was refused. */
-  adopt(socket: Socket, authed: boolean): Session | null
+  /** Stops accepting, and moves every connection to another worker; resolves when none is left. */
+  evacuate(): Promise<void>
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
   drain(): Promise<void>
 }
 
-export interface WorkerOptions extends Omit<ExchangeOptions, 'bug' | 'makeRunner'> {
+/** Where shards are durable: what the worker has besides. */
+export interface WorkerDurable extends Omit<DurableOptions, 'mayAnswer' | 'makeKeeper'> {
+  makeKeeper(hold: ReplyHold, hooks: KeeperHooks & PrimaryHooks): Keeper
+  /** A shard needs more sequences. */
+  reserve(shard: ShardId): void
+  /** Resolves when the database can be asked. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What the primary is told of. */
+export interface PrimaryHooks {
+  serving(shards: readonly ShardId[]): void
+  gone(shards: readonly ShardId[]): void
+}
+
+export interface WorkerOptions
+  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket'> {
   /** `reserve`: a shard needs more sequences. */
-  makeRunner(mail: ParentMail, reserve: (shard: ShardId) => void): Runner
-  makeListeners(gate: Gate): Listeners
+  makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
+  readonly durable: WorkerDurable | null
+  makeListeners(gate: Gate, moves: Moves): Listeners
 }
 
 /** Runs the worker until the process ends. */
@@ -54,19 +79,31 @@ class WorkerProcess {
   private readonly exchange: Exchange
   private readonly listeners: Listeners
   private readonly die: (error: unknown) => void
+  private readonly durable: WorkerDurable | null
+  /** On the system's monotonic clock. */
+  private leaseUntilMs = 0
   private reportedJobs = 0
   private opening = false
+  private exiting = false
 
   constructor(options: WorkerOptions, die: (error: unknown) => void) {
     this.die = die
-    const reserve = (shard: ShardId): void => tellPrimary({ kind: 'reserve', shard })
-    const makeRunner = (mail: ParentMail): Runner => options.makeRunner(mail, reserve)
-    this.exchange = new Exchange({ ...options, makeRunner, bug: die })
-    this.listeners = options.makeListeners(this.exchange)
+    const { durable: kept } = options
+    const reserve = (shard: ShardId): void =>
+      kept === null ? tellPrimary({ kind: 'reserve', shard }) : kept.reserve(shard)
+    const makeRunner = (mail: ParentMail, hold: ReplyHold | null): Runner =>
+      options.makeRunner(mail, hold, reserve)
+    this.durable = kept
+    const durable = kept === null ? null : this.durableOptions(kept)
+    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
+    const { moves } = this.exchange
+    this.listeners = options.makeListeners(this.exchange, moves)
+    moves.arrivals = this.listeners
   }
 
   start(): void {
-    this.exchange.start().then(() => tellPrimary({ kind: 'linked' }), this.die)
+    const started = Promise.all([this.exchange.start(), this.durable?.start()])
+    started.then(() => tellPrimary({ kind: 'linked' }), this.die)
     setInterval(() => this.reportLoad(), LOAD_REPORT_MS).unref()
   }
 
@@ -78,14 +115,18 @@ class WorkerProcess {
       case 'open':
         return this.open(read.port)
       case 'release':
-        return tellPrimary({ kind: 'released', shards: this.exchange.giveBackShards(read.count) })
+        return this.release(read.count)
+      case 'lease':
+        this.leaseUntilMs = read.untilMs
+        return
       case 'adopt':
-        return this.adopt(read.holder, read.authed, handle)
+        return this.adopt(read.holder, handle)
+      case 'evacuate':
+        return this.evacuate()
       case 'drain':
         return this.drain()
       case 'exit':
-        this.exchange.stop()
-        return process.exit(0)
+        return this.exit()
       case undefined:
         return this.die(new Error(`not a message of the primary: ${JSON.stringify(message)}`))
     }
@@ -105,16 +146,48 @@ class WorkerProcess {
     )
   }
 
-  private adopt(holder: number, authed: boolean, handle: unknown): void {
-    // The peer may have gone on the way: then there is no socket, and what its session held returns.
-    const session = handle instanceof Socket ? this.listeners.adopt(handle, authed) : null
-    if (session === null) this.exchange.sessionClosed({ ...NO_SESSION, holder })
-    else this.exchange.sessionMoved(holder, session)
+  private adopt(holder: number, handle: unknown): void {
+    tellPrimary({ kind: 'adopted', holder })
+    // The peer may have gone on the way: then there is no socket.
+    this.exchange.moves.adopt(holder, handle instanceof Socket ? handle : null)
+  }
+
+  private evacuate(): void {
+    this.listeners.evacuate().then(() => tellPrimary({ kind: 'evacuated' }), this.die)
   }
 
   private drain(): void {
     this.exchange.drain()
     this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
+  }
+
+  private durableOptions(durable: WorkerDurable): DurableOptions {
+    return {
+      waits: durable.waits,
+      mayAnswer: () => monotonicMs() < this.leaseUntilMs,
+      makeKeeper: (hold, hooks) =>
+        durable.makeKeeper(hold, {
+          ...hooks,
+          serving: (shards) => tellPrimary({ kind: 'serving', shards }),
+          gone: (shards) => tellPrimary({ kind: 'released', shards }),
+        }),
+    }
+  }
+
+  private release(count: number): void {
+    this.exchange
+      .giveBackShards(count)
+      .then((shards) => tellPrimary({ kind: 'released', shards }), this.die)
+  }
+
+  private exit(): void {
+    if (this.exiting) return
+    this.exiting = true
+    const ended = this.exchange.handOverAll().then(() => this.durable?.stop())
+    ended.then(() => {
+      this.exchange.stop()
+      process.exit(0)
+    }, this.die)
   }
 
   private reportLoad(): void {
@@ -125,14 +198,19 @@ class WorkerProcess {
   }
 }
 
-/** Sends a connection to the worker that all its commands are for. */
-export function moveConnection(socket: Socket, session: Session, authed: boolean): void {
-  const message: ToPrimary = { kind: 'move', to: session.away, holder: session.holder, authed }
+/** Sends a connection to another worker. */
+function sendSocket(to: number, holder: number, socket: Socket): void {
+  const message: ToPrimary = { kind: 'move', to, holder }
   const options = { keepOpen: false }
   silence(socket)
   process.send?.(message, socket, options, (error) => {
     if (error !== null) socket.destroy()
   })
+}
+
+/** Of the whole system: the primary's is the same. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
 function tellPrimary(message: ToPrimary): void {

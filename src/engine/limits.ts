@@ -86,6 +86,9 @@ export const limits = {
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,
 
+  /** One append to the journal; one record always fits. */
+  journalBatchBytesMax: 1 * MIB,
+
   /** setTimeout fires at once beyond this; longer waits are taken in pieces. */
   timerMsMax: 2 ** 31 - 1,
 } as const

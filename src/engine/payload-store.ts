@@ -22,6 +22,9 @@ const SLAB_DIVISOR = 8
 /** A slab is sparse when less than a quarter of it is live. */
 const SPARSE_DIVISOR = 4
 
+/** A call into the runtime costs more than copying so few bytes by hand. */
+const COPY_BY_HAND_MAX = 128
+
 const NO_BYTES = Buffer.alloc(0)
 
 export class Slab {
@@ -30,6 +33,8 @@ export class Slab {
   used = 0
   /** Bytes that rows point to. */
   live = 0
+  /** At the last look at it as a sparse one (shard-tidy.ts). */
+  liveSeen = 0
   /** No more is written here. */
   sealed = true
   /** Of one payload or batch alone, and of its size. */
@@ -81,7 +86,7 @@ export class PayloadStore {
   put(source: Buffer, from: number, to: number, firstSeq: Seq, count: number): void {
     const size = to - from
     const slab = this.place(size)
-    source.copy(slab.bytes, slab.used, from, to)
+    copyBytes(source, from, to, slab.bytes, slab.used)
     this.offset = slab.used
     slab.used += size
     slab.noteRun(firstSeq, count)
@@ -158,6 +163,7 @@ export class PayloadStore {
     slab.bytes = bytes
     slab.used = 0
     slab.live = 0
+    slab.liveSeen = 0
     slab.own = own
     slab.sealed = own
     this.slabNo = no
@@ -173,4 +179,9 @@ export class PayloadStore {
     slab.runs.length = 0
     this.freeNumbers.push(no)
   }
+}
+
+function copyBytes(source: Buffer, from: number, to: number, target: Buffer, at: number): void {
+  if (to - from > COPY_BY_HAND_MAX) source.copy(target, at, from, to)
+  else for (let i = from, j = at; i < to; i++, j++) target[j] = source[i] as number
 }

@@ -133,13 +133,22 @@ export interface ReplySlot {
 
 /** One client connection, as far as the shards care. */
 export interface Session {
-  /** Unique in the node: workerIndex * 2^32 + n. Jobs and waiting pulls are held in its name. */
+  /** `holder-number.ts`. Jobs and waiting pulls are held in its name. */
   readonly holder: number
   /** Bit per worker, this one included, that ran a command of this session; kept by the gate. */
   workersUsed: number
   /** The other worker that all of its last `awayCount` commands went to; kept by the gate. */
   away: number
   awayCount: number
+  /** Bit per worker that may hold something in its name from before it came to this worker. */
+  readonly usedBefore: number
+  /** It is about to go to another worker: its waiting pulls were forgotten, and none may wait anew. */
+  leaving: boolean
+}
+
+/** A session that nothing is known of yet. */
+export function newSession(holder: number, usedBefore = 0): Session {
+  return { holder, workersUsed: 0, away: -1, awayCount: 0, usedBefore, leaving: false }
 }
 
 /** The transports' way in. */
@@ -230,6 +239,16 @@ export interface CronTick {
 /** Where a shard's records go, when anybody keeps them. */
 export interface RecordLog {
   append(record: Buffer): void
+}
+
+/** The same where they are made durable: a reply leaves when the records it depends on are. */
+export interface DurableLog extends RecordLog {
+  /** Records appended so far. */
+  readonly mark: number
+  /** How many of them are durable. */
+  readonly durableMark: number
+  /** What was appended is made durable as soon as may be. */
+  flush(): void
 }
 
 export interface Clock {

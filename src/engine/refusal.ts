@@ -25,6 +25,7 @@ export const refusalCodes = [
   'draining',
   'unavailable', // did not run; try again
   'outcome_unknown', // may have run
+  'storage_refused', // the database refuses to store it
 ] as const
 
 export type RefusalCode = (typeof refusalCodes)[number]
@@ -109,5 +110,13 @@ export const refusals = {
   outcomeUnknown: {
     code: 'outcome_unknown',
     text: 'The worker that ran this command died before it answered: outcome unknown',
+  },
+  notStored: {
+    code: 'outcome_unknown',
+    text: 'The database did not confirm this command in time: outcome unknown',
+  },
+  storageRefused: {
+    code: 'storage_refused',
+    text: 'The database refused to store this command or one beside it: it did not run',
   },
 } as const

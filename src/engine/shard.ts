@@ -47,6 +47,9 @@ import { ShardState } from './shard-state.ts'
 import { tidyOneSlab } from './shard-tidy.ts'
 import { tick } from './timers.ts'
 
+/** Turns between two looks at sparse slabs: enough for one that is dying to lose something. */
+const TIDY_EVERY = 4
+
 type Handler = (ctx: ShardContext, command: Command, reply: Reply, holder: number) => void
 
 const handlers: (Handler | undefined)[] = []
@@ -79,6 +82,7 @@ export class Shard {
   readonly state: ShardState
   /** For its runner: it did something since the last hand-over. */
   touched = false
+  private turns = 0
   private seqsWantedFrom: Seq
   private readonly ctx: ShardContext
 
@@ -147,7 +151,9 @@ export class Shard {
   /** Hands jobs to waiting pulls. */
   serve(): void {
     serveWaiting(this.ctx)
-    if (this.state.payloads.sparse.length > 0) tidyOneSlab(this.state)
+    if (this.state.payloads.sparse.length > 0 && ++this.turns % TIDY_EVERY === 0) {
+      tidyOneSlab(this.state)
+    }
   }
 
   /** When `tick` is needed next; Infinity when nothing will fall due. */
@@ -188,6 +194,11 @@ export class Shard {
   holderClosed(holder: number, nowMs: number): void {
     this.moveTo(nowMs)
     holderClosed(this.ctx, holder)
+  }
+
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void {
+    this.state.due.noteStale(this.ctx.waits.forgetHolder(holder))
   }
 
   /** Slots that were held are given on. */

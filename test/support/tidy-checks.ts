@@ -16,7 +16,30 @@ interface Layer {
  *  `src/*.ts` is the composition root: the one place that knows every folder. */
 const LAYERS: Readonly<Record<string, Layer>> = {
   'src/engine/': { folders: [], modules: ['croner', 'node:buffer', 'node:crypto'] },
-  'src/storage/': { folders: ['src/engine/'], modules: ['node:fs', 'node:path'] },
+  'src/storage/': {
+    folders: ['src/engine/'],
+    modules: [
+      'node:buffer',
+      'node:child_process',
+      'node:crypto',
+      'node:events',
+      'node:fs',
+      'node:fs/promises',
+      'node:module',
+      'node:net',
+      'node:os',
+      'node:path',
+      'node:readline',
+      'node:stream',
+      'node:stream/promises',
+      'node:timers/promises',
+      'node:url',
+      'node:worker_threads',
+      'node:zlib',
+      'pg',
+      'pg-copy-streams',
+    ],
+  },
   'src/cluster/': {
     folders: ['src/engine/'],
     modules: [
@@ -27,11 +50,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:os',
       'node:path',
       'node:process',
+      'node:v8',
     ],
   },
   'src/transports/': {
     folders: ['src/engine/'],
-    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path'],
+    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:util', 'node:v8'],
   },
 }
 

@@ -31,6 +31,15 @@ describe('the configuration', () => {
       retentionMs: 3_600_000,
       retentionBytes: 32 * MIB,
       drainTimeoutMs: 25_000,
+      databaseUrl: null,
+      databaseSchema: 'flashq',
+      durability: 'sync',
+      databaseStartTimeoutMs: 30_000,
+      databaseConnections: 4,
+      dataDir: './data',
+      checkpointBytes: 64 * MIB,
+      journalBacklogBytes: 64 * MIB,
+      historyDays: 7,
     })
   })
 
@@ -86,6 +95,24 @@ describe('the configuration', () => {
     ['RETENTION_MB', '1', 'retentionBytes', MIB],
     ['DRAIN_TIMEOUT_MS', '0', 'drainTimeoutMs', 0],
     ['CONNECTIONS_MAX', '1', 'connectionsMax', 1],
+    ['DATABASE_URL', 'embedded', 'databaseUrl', 'embedded'],
+    ['DATABASE_URL', 'postgres://u:p@db:5432/q', 'databaseUrl', 'postgres://u:p@db:5432/q'],
+    ['DATABASE_URL', 'postgresql://db', 'databaseUrl', 'postgresql://db'],
+    [
+      'DATABASE_URL',
+      'postgresql://u@%2Ftmp%2Fx:1/q',
+      'databaseUrl',
+      'postgresql://u@%2Ftmp%2Fx:1/q',
+    ],
+    ['DATABASE_URL', 'postgres://u@/q?host=/tmp', 'databaseUrl', 'postgres://u@/q?host=/tmp'],
+    ['DATABASE_SCHEMA', '_jobs_2', 'databaseSchema', '_jobs_2'],
+    ['DURABILITY', 'ASYNC', 'durability', 'async'],
+    ['DATABASE_START_TIMEOUT_MS', '0', 'databaseStartTimeoutMs', 0],
+    ['DATABASE_CONNECTIONS', '32', 'databaseConnections', 32],
+    ['DATA_DIR', '/var/lib/flash q', 'dataDir', '/var/lib/flash q'],
+    ['CHECKPOINT_MB', '1', 'checkpointBytes', MIB],
+    ['JOURNAL_BACKLOG_MB', '2', 'journalBacklogBytes', 2 * MIB],
+    ['HISTORY_DAYS', '0', 'historyDays', 0],
   ]
   it.each(allowed)('takes %s=%j', (name, value, field, expected) => {
     expect(accepted({ [name]: value })[field]).toEqual(expected)
@@ -117,6 +144,23 @@ describe('the configuration', () => {
     ['RETENTION_COUNT', 'all'],
     ['DRAIN_TIMEOUT_MS', '600001'],
     ['CONNECTIONS_MAX', '0'],
+    ['DATABASE_URL', 'mysql://db/q'],
+    ['DATABASE_URL', 'Embedded PostgreSQL'],
+    ['DATABASE_URL', 'db:5432'],
+    ['DATABASE_URL', 'postgres://db:port/q'],
+    ['DATABASE_URL', 'postgres://db/q a'],
+    ['DATABASE_SCHEMA', 'Jobs'],
+    ['DATABASE_SCHEMA', 'pg_jobs'],
+    ['DATABASE_SCHEMA', 'a"b'],
+    ['DATABASE_SCHEMA', 'x'.repeat(64)],
+    ['DURABILITY', 'fsync'],
+    ['DATABASE_START_TIMEOUT_MS', '-1'],
+    ['DATABASE_CONNECTIONS', '0'],
+    ['DATABASE_CONNECTIONS', '33'],
+    ['DATA_DIR', 'a\u0007b'],
+    ['CHECKPOINT_MB', '0'],
+    ['JOURNAL_BACKLOG_MB', '0'],
+    ['HISTORY_DAYS', '3651'],
   ]
   it.each(refused)('refuses %s=%j, naming it and what is allowed', (name, value) => {
     const [first, ...rest] = errorsOf({ [name]: value })
@@ -132,6 +176,7 @@ describe('the configuration', () => {
   it('shows the refused value, unless it is a secret', () => {
     expect(errorsOf({ PORT: 'seven' })[0]).toContain('"seven"')
     expect(errorsOf({ AUTH_TOKENS: 'hush\u0007' })[0]).not.toContain('hush')
+    expect(errorsOf({ DATABASE_URL: 'postgres://u:hush@db:x/q' })[0]).not.toContain('hush')
   })
 
   it('shows a hostile value short and harmless', () => {
@@ -151,9 +196,23 @@ describe('the warnings', () => {
   })
 
   it('say when a feature is asked for that this version does not have', () => {
-    const [warning] = configWarnings(accepted({}), { DATABASE_URL: 'postgres://u:hush@db/q' })
-    expect(warning).toContain('DATABASE_URL')
-    expect(warning).not.toContain('hush')
+    for (const name of ['HTTP', 'GRPC', 'CLUSTER_MODE']) {
+      const [warning] = configWarnings(accepted({}), { [name]: 'hush' })
+      expect(warning).toContain(name)
+      expect(warning).not.toContain('hush')
+    }
+    expect(configWarnings(accepted({}), { DATABASE_URL: 'embedded' })).toEqual([])
+  })
+
+  it('say when durability is asked for and there is nothing to keep jobs in', () => {
+    for (const DURABILITY of ['sync', 'async']) {
+      const env = { DURABILITY }
+      expect(configWarnings(accepted(env), env)).toEqual([
+        expect.stringContaining(`DURABILITY is ${DURABILITY} and DATABASE_URL is not set`),
+      ])
+      const kept = { ...env, DATABASE_URL: 'embedded' }
+      expect(configWarnings(accepted(kept), kept)).toEqual([])
+    }
   })
 })
 

@@ -10,7 +10,13 @@ import { Exchange } from '../../../src/cluster/exchange.ts'
 import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { ShardRunner } from '../../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../../src/engine/byte-writer.ts'
-import type { ReplySlot, Session, Unwritten } from '../../../src/engine/ports.ts'
+import { holderOf } from '../../../src/engine/holder-number.ts'
+import {
+  newSession,
+  type ReplySlot,
+  type Session,
+  type Unwritten,
+} from '../../../src/engine/ports.ts'
 import { EventHub } from '../../../src/transports/events/hub.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -84,6 +90,8 @@ class Node {
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: () => undefined,
         }),
+      durable: null,
+      sendSocket: (to, holder, socket) => this.workers[to]?.moves.adopt(holder, socket),
       bug: (error) => this.bugs.push(error),
     })
     await exchange.start()
@@ -132,12 +140,8 @@ class Node {
 }
 
 let lastHolder = 0
-const session = (worker: number): Session => ({
-  holder: worker * 2 ** 32 + ++lastHolder,
-  workersUsed: 0,
-  away: -1,
-  awayCount: 0,
-})
+const session = (worker: number): Session =>
+  newSession(holderOf({ worker, incarnation: 1 }, ++lastHolder))
 
 function submit(exchange: Exchange | undefined, who: Session, frame: object): Slot {
   const slot = new Slot()
@@ -314,7 +318,7 @@ describe('shards that move', () => {
   it('only empty ones are given back, and a table that is older than that changes nothing', async () => {
     const { node, a, b } = await two()
     await ask(a, session(0), { cmd: 'PUSH', queue: EVEN, data: 1 })
-    const given = a.giveBackShards(99)
+    const given = await a.giveBackShards(99)
     expect(given).toHaveLength(15)
     expect(given).not.toContain(shardOfQueue(EVEN))
     // On its way when they were given back.
@@ -336,7 +340,7 @@ describe('shards that move', () => {
 
   it('may come back to the worker that gave them', async () => {
     const { node, a } = await two()
-    const given = a.giveBackShards(99)
+    const given = await a.giveBackShards(99)
     node.assign(halves(NOBODY, 1))
     node.assign(halves(0, 1))
     expect(given.every((shard) => a.runner.owns(shard))).toBe(true)
@@ -347,7 +351,7 @@ describe('shards that move', () => {
 
   it('a request that comes to the old owner is sent to the new one', async () => {
     const { node, a, b } = await two()
-    a.giveBackShards(99)
+    await a.giveBackShards(99)
     // b has not heard of it yet.
     const push = submit(b, session(1), { cmd: 'PUSH', queue: EVEN, data: 1, reqId: 1 })
     const ids = submit(b, session(1), { cmd: 'ACKB', ids: [64, 66] })

@@ -17,7 +17,9 @@ const toWorker: ToWorker[] = [
   },
   { kind: 'open', port: 0 },
   { kind: 'release', count: 2 },
-  { kind: 'adopt', holder: 2 ** 32 + 1, authed: true },
+  { kind: 'adopt', holder: 2 ** 32 + 1 },
+  { kind: 'evacuate' },
+  { kind: 'lease', untilMs: 12 },
   { kind: 'drain' },
   { kind: 'exit' },
 ]
@@ -29,8 +31,11 @@ const toPrimary: ToPrimary[] = [
   { kind: 'failed', text: 'no' },
   { kind: 'reserve', shard: 31 },
   { kind: 'released', shards: [1, 2] },
-  { kind: 'move', to: 1, holder: 2 ** 32 + 1, authed: false },
+  { kind: 'serving', shards: [3] },
+  { kind: 'move', to: 1, holder: 2 ** 32 + 1 },
+  { kind: 'adopted', holder: 2 ** 32 + 1 },
   { kind: 'load', jobs: 0 },
+  { kind: 'evacuated' },
   { kind: 'drained' },
 ]
 

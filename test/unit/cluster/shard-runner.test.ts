@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ShardRunner } from '../../../src/cluster/shard-runner.ts'
 import { Command } from '../../../src/engine/command.ts'
+import { holderOf } from '../../../src/engine/holder-number.ts'
 import { limits } from '../../../src/engine/limits.ts'
 import type { CronTick, EventSink, ParentMail } from '../../../src/engine/ports.ts'
 import { JsonReply } from '../../../src/transports/wire/reply-json.ts'
@@ -193,12 +194,11 @@ describe('a shard runner', () => {
   })
 
   it('gives back what all sessions of a lost worker hold', () => {
-    const holderOf = (worker: number, n: number) => worker * 2 ** 32 + n
     for (const shard of [1, 2, 3]) bench.push(shard)
-    bench.pull(1, { release_on_close: true }, holderOf(2, 1))
-    bench.pull(2, { release_on_close: true }, holderOf(2, 9))
-    bench.pull(3, { release_on_close: true }, holderOf(3, 1))
-    const waiting = bench.pull(4, {}, holderOf(2, 1))
+    bench.pull(1, { release_on_close: true }, holderOf({ worker: 2, incarnation: 1 }, 1))
+    bench.pull(2, { release_on_close: true }, holderOf({ worker: 2, incarnation: 1 }, 9))
+    bench.pull(3, { release_on_close: true }, holderOf({ worker: 3, incarnation: 1 }, 1))
+    const waiting = bench.pull(4, {}, holderOf({ worker: 2, incarnation: 1 }, 1))
     runner.workerGone(2)
     bench.turnEnds()
     expect(runner.stats()).toMatchObject({ queued: 2, processing: 1 })

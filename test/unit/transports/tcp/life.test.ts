@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { holderOf } from '../../../../src/engine/holder-number.ts'
 import { removeStaleSocket } from '../../../../src/transports/tcp/stale-socket.ts'
 import { LineClient } from '../../../support/line-client.ts'
 import { listening } from '../../../support/listening.ts'
@@ -195,8 +196,8 @@ describe('the listener', () => {
     }
     await gate.until(() => gate.waiting.length === 2)
     expect(gate.waiting.map(({ session }) => session.holder).sort()).toEqual([
-      3 * 2 ** 32 + 1,
-      3 * 2 ** 32 + 2,
+      holderOf({ worker: 3, incarnation: 1 }, 1),
+      holderOf({ worker: 3, incarnation: 1 }, 2),
     ])
   })
 

@@ -1,0 +1,262 @@
+// Replies that wait until the records they depend on are durable.
+//
+//   slot ◀── HeldSlot ◀── reply          line is copied into the turn's group
+//                                        │ end of turn: the group waits for the journals of the shards it touched
+//   slot ◀────────────────────────────── ┘ durable: lines go out, in the order they were made
+//
+// 1. Every reply of a turn waits for every shard that was touched in it, also replies that only read: nobody sees
+//    a state that a crash could take back.
+// 2. A group that can't become durable in time is refused line by line: jobs that a line hands over go back and the pull
+//    did not run; a refusal stays what it is; the rest may have run, and says so.
+// 3. Without durability (`waits` false) a group leaves at the end of its turn.
+// 4. Letters to other shards wait like replies, in both modes of durability: no shard acts on what another may forget.
+// 5. A pull keeps its frame, so that it can be asked again elsewhere when its shard moves (`bounce`).
+
+import { ByteWriter } from '../engine/byte-writer.ts'
+import type { DurableLog, ReplySlot, Unwritten } from '../engine/ports.ts'
+import { type Refusal, refusals } from '../engine/refusal.ts'
+
+const GROUP_BYTES = 1024
+
+interface Item {
+  readonly slot: ReplySlot
+  readonly from: number
+  readonly to: number
+  readonly handed: Unwritten | null
+}
+
+class Group {
+  readonly writer = new ByteWriter(GROUP_BYTES)
+  items: Item[] = []
+  /** Journals that it still waits for. */
+  left = 0
+  isOver = false
+}
+
+interface Waiter {
+  readonly mark: number
+  readonly group: Group | null
+  readonly letter: (() => void) | null
+}
+
+interface Letter {
+  readonly log: DurableLog
+  readonly send: () => void
+}
+
+export interface HoldOwner {
+  /** Jobs of a line that is not sent. */
+  giveBack(handed: Unwritten): void
+  /** The one who still owns what it answers from; checked when nothing else proves it. */
+  mayAnswer(): boolean
+}
+
+/** Replies of one worker. */
+export class ReplyHold {
+  /** While it is set, a waiting pull that ends is asked again elsewhere. */
+  isBouncing = false
+  private readonly owner: HoldOwner
+  private readonly waits: boolean
+  private group = new Group()
+  private letters: Letter[] = []
+  private readonly waiters = new Map<DurableLog, Waiter[]>()
+  /** With records that are not on their way yet. */
+  private unflushed = new Set<DurableLog>()
+
+  constructor(owner: HoldOwner, waits: boolean) {
+    this.owner = owner
+    this.waits = waits
+  }
+
+  /** `bounce` takes a pull whose shard moves on; null for what does not wait. */
+  slot(slot: ReplySlot, bounce: (() => void) | null): ReplySlot {
+    return new HeldSlot(this, slot, bounce)
+  }
+
+  /** The replies made since the last turn wait for these. */
+  endTurn(logs: Iterable<DurableLog>): void {
+    const { group, letters } = this
+    if (letters.length > 0) this.holdLetters(letters)
+    const isEmpty = group.items.length === 0
+    if (!isEmpty) this.group = new Group()
+    for (const log of logs) {
+      if (log.durableMark === log.mark) continue
+      this.flushLater(log)
+      if (isEmpty || !this.waits) continue
+      group.left++
+      this.wait(log, { mark: log.mark, group, letter: null })
+    }
+    if (isEmpty || group.left > 0) return
+    if (this.owner.mayAnswer()) release(group)
+    else this.refuse(group, refusals.unavailable)
+  }
+
+  /** More of a log is durable. */
+  durable(log: DurableLog): void {
+    const waiters = this.waiters.get(log)
+    if (waiters === undefined) return
+    let done = 0
+    for (const { mark, group, letter } of waiters) {
+      if (mark > log.durableMark) break
+      done++
+      letter?.()
+      if (group === null) continue
+      group.left--
+      if (group.left === 0 && !group.isOver) release(group)
+    }
+    if (done === waiters.length) this.waiters.delete(log)
+    else waiters.splice(0, done)
+  }
+
+  /** The replies that wait for this log are refused; its letters go on waiting. */
+  refuseReplies(log: DurableLog, refusal: Refusal): void {
+    const waiters = this.waiters.get(log) ?? []
+    for (const { group } of waiters) if (group !== null) this.refuse(group, refusal)
+  }
+
+  /** The log is over: what waits for it is refused, the oldest replies with `first`, and its letters are not sent. */
+  drop(log: DurableLog, refusal: Refusal, first = refusal): void {
+    const waiters = this.waiters.get(log) ?? []
+    this.waiters.delete(log)
+    this.letters = this.letters.filter((letter) => letter.log !== log)
+    let next = first
+    for (const { group } of waiters) {
+      if (group === null) continue
+      this.refuse(group, next)
+      next = refusal
+    }
+  }
+
+  /** `send` is called when everything that the log's shard records in this turn is durable. */
+  letter(log: DurableLog, send: () => void): void {
+    this.letters.push({ log, send })
+  }
+
+  /** For `HeldSlot`. */
+  get writer(): ByteWriter {
+    return this.group.writer
+  }
+
+  /** For `HeldSlot`. */
+  add(item: Item): void {
+    this.group.items.push(item)
+  }
+
+  private holdLetters(letters: readonly Letter[]): void {
+    this.letters = []
+    for (const { log, send } of letters) {
+      if (log.durableMark === log.mark) send()
+      else this.wait(log, { mark: log.mark, group: null, letter: send })
+    }
+  }
+
+  private wait(log: DurableLog, waiter: Waiter): void {
+    const waiters = this.waiters.get(log)
+    if (waiters === undefined) this.waiters.set(log, [waiter])
+    else waiters.push(waiter)
+  }
+
+  /** At the end of the loop's turn: what all connections sent in it shares one append. */
+  private flushLater(log: DurableLog): void {
+    if (this.unflushed.size === 0) setImmediate(this.flushAll)
+    this.unflushed.add(log)
+  }
+
+  private readonly flushAll = (): void => {
+    const logs = this.unflushed
+    this.unflushed = new Set()
+    for (const log of logs) log.flush()
+  }
+
+  private refuse(group: Group, refusal: Refusal): void {
+    if (group.isOver) return
+    group.isOver = true
+    const { bytes } = group.writer
+    for (const { slot, from, to, handed } of group.items) {
+      if (handed !== null) this.owner.giveBack(handed)
+      if (isRefusal(bytes, from)) send(slot, bytes, from, to, null)
+      else
+        refuseLine(slot, reqIdOf(bytes, from, to), handed === null ? refusal : refusals.unavailable)
+    }
+  }
+}
+
+class HeldSlot implements ReplySlot {
+  private readonly hold: ReplyHold
+  private readonly slot: ReplySlot
+  private readonly bounce: (() => void) | null
+  private from = 0
+
+  constructor(hold: ReplyHold, slot: ReplySlot, bounce: (() => void) | null) {
+    this.hold = hold
+    this.slot = slot
+    this.bounce = bounce
+  }
+
+  get unordered(): boolean {
+    return this.slot.unordered
+  }
+
+  set unordered(value: boolean) {
+    this.slot.unordered = value
+  }
+
+  open(): ByteWriter {
+    const { writer } = this.hold
+    this.from = writer.length
+    return writer
+  }
+
+  close(handed: Unwritten | null): void {
+    const { hold, slot, bounce, from } = this
+    if (hold.isBouncing && bounce !== null && handed === null) {
+      hold.writer.length = from
+      bounce()
+      return
+    }
+    hold.add({ slot, from, to: hold.writer.length, handed })
+  }
+}
+
+function release(group: Group): void {
+  group.isOver = true
+  const { bytes } = group.writer
+  for (const { slot, from, to, handed } of group.items) send(slot, bytes, from, to, handed)
+}
+
+function send(
+  slot: ReplySlot,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  handed: Unwritten | null,
+): void {
+  slot.open().copy(bytes, from, to)
+  slot.close(handed)
+}
+
+function refuseLine(slot: ReplySlot, reqId: string, refusal: Refusal): void {
+  const out = slot.open()
+  out.ascii('{"ok":false')
+  if (reqId !== '') out.ascii(`,"reqId":${reqId}`)
+  out.ascii(`,"error":${JSON.stringify(refusal.text)},"code":"${refusal.code}"}\n`)
+  slot.close(null)
+}
+
+const OK_TRUE = '{"ok":true'
+const REQ_ID = ',"reqId":'
+/** More than a `reqId` may have. */
+const REQ_ID_BYTES = 1024
+
+function isRefusal(bytes: Buffer, from: number): boolean {
+  return bytes.toString('latin1', from, from + OK_TRUE.length) !== OK_TRUE
+}
+
+/** The raw text of the second key of a reply line, if that is its `reqId`; '' if not. */
+function reqIdOf(bytes: Buffer, from: number, to: number): string {
+  const at = from + OK_TRUE.length
+  const valueAt = at + REQ_ID.length
+  if (bytes.toString('latin1', at, valueAt) !== REQ_ID) return ''
+  const text = bytes.toString('latin1', valueAt, Math.min(to, valueAt + REQ_ID_BYTES))
+  return /^(?:"(?:[^"\\]|\\.)*"|[^,}]*)/.exec(text)?.[0] ?? ''
+}
