@@ -55,7 +55,15 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   'src/transports/': {
     folders: ['src/engine/'],
-    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:util', 'node:v8'],
+    modules: [
+      'node:buffer',
+      'node:crypto',
+      'node:fs',
+      'node:net',
+      'node:path',
+      'node:util',
+      'node:v8',
+    ],
   },
 }
 
