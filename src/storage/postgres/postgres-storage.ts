@@ -45,7 +45,7 @@ export interface PostgresStorageOptions {
 }
 
 /** Makes checkpoints for this worker. */
-export interface Checkpointer {
+interface Checkpointer {
   checkpoint(fence: Fence, covered: number): Promise<CheckpointMade | 'fenced'>
   stop(): Promise<void>
 }

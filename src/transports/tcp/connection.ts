@@ -390,7 +390,7 @@ export class Connection implements ReplyQueueOwner, Host {
   private progressed(): void {
     this.subscriptions.caughtUp()
     if (this.leaving !== null) return this.leaving.advance()
-    if (this.stalled && this.hasRoom()) this.schedule()
+    if (this.stalled && this.state === 'open' && this.hasRoom()) this.schedule()
     if (this.session.awayCount >= limits.commandsBeforeMove) this.leaveIfQuiet()
   }
 
