@@ -37,8 +37,12 @@ interface Waiter {
   readonly mark: number
   readonly group: Group | null
   readonly letter: (() => void) | null
-  /** Called when the replies before it have left or never will. */
-  readonly barrier: (() => void) | null
+}
+
+/** Called when these groups are over. */
+interface Barrier {
+  readonly groups: Set<Group>
+  readonly done: () => void
 }
 
 interface Letter {
@@ -61,7 +65,9 @@ export class ReplyHold {
   private readonly waits: boolean
   private group = new Group()
   private letters: Letter[] = []
-  private barriers: (() => void)[] = []
+  /** Groups of earlier turns that are not over. */
+  private readonly open = new Set<Group>()
+  private readonly barriers = new Set<Barrier>()
   private readonly waiters = new Map<DurableLog, Waiter[]>()
   /** With records that are not on their way yet. */
   private unflushed = new Set<DurableLog>()
@@ -87,13 +93,12 @@ export class ReplyHold {
       this.flushLater(log)
       if (isEmpty || !this.waits) continue
       group.left++
-      this.wait(log, { mark: log.mark, group, letter: null, barrier: null })
+      this.wait(log, { mark: log.mark, group, letter: null })
     }
-    if (!isEmpty && group.left === 0) {
-      if (this.owner.mayAnswer()) release(group)
-      else this.refuse(group, refusals.unavailable)
-    }
-    if (this.barriers.length > 0) this.holdBarriers()
+    if (isEmpty) return
+    if (group.left > 0) this.open.add(group)
+    else if (this.owner.mayAnswer()) this.release(group)
+    else this.refuse(group, refusals.unavailable)
   }
 
   /** More of a log is durable. */
@@ -101,14 +106,13 @@ export class ReplyHold {
     const waiters = this.waiters.get(log)
     if (waiters === undefined) return
     let done = 0
-    for (const { mark, group, letter, barrier } of waiters) {
+    for (const { mark, group, letter } of waiters) {
       if (mark > log.durableMark) break
       done++
       letter?.()
-      barrier?.()
       if (group === null) continue
       group.left--
-      if (group.left === 0 && !group.isOver) release(group)
+      if (group.left === 0 && !group.isOver) this.release(group)
     }
     if (done === waiters.length) this.waiters.delete(log)
     else waiters.splice(0, done)
@@ -126,17 +130,19 @@ export class ReplyHold {
     this.waiters.delete(log)
     this.letters = this.letters.filter((letter) => letter.log !== log)
     let next = first
-    for (const { group, barrier } of waiters) {
-      barrier?.()
+    for (const { group } of waiters) {
       if (group === null) continue
       this.refuse(group, next)
       next = refusal
     }
   }
 
-  /** `then` is called when all replies that were made so far, of any shard, have left or never will. */
-  afterReplies(then: () => void): void {
-    this.barriers.push(then)
+  /** `done` is called when every reply that was made so far is on its way, or refused. */
+  whenSent(done: () => void): void {
+    const groups = new Set(this.open)
+    if (this.group.items.length > 0) groups.add(this.group)
+    if (groups.size === 0) done()
+    else this.barriers.add({ groups, done })
   }
 
   /** `send` is called when everything that the log's shard records in this turn is durable. */
@@ -158,22 +164,7 @@ export class ReplyHold {
     this.letters = []
     for (const { log, send } of letters) {
       if (log.durableMark === log.mark) send()
-      else this.wait(log, { mark: log.mark, group: null, letter: send, barrier: null })
-    }
-  }
-
-  private holdBarriers(): void {
-    const { barriers } = this
-    this.barriers = []
-    let left = this.waiters.size
-    const passed = (): void => {
-      left--
-      if (left <= 0) for (const then of barriers) then()
-    }
-    if (left === 0) return passed()
-    for (const [log, waiters] of this.waiters) {
-      const mark = waiters.at(-1)?.mark ?? log.mark
-      waiters.push({ mark, group: null, letter: null, barrier: passed })
+      else this.wait(log, { mark: log.mark, group: null, letter: send })
     }
   }
 
@@ -204,6 +195,24 @@ export class ReplyHold {
       if (isRefusal(bytes, from)) send(slot, bytes, from, to, null)
       else
         refuseLine(slot, reqIdOf(bytes, from, to), handed === null ? refusal : refusals.unavailable)
+    }
+    this.ended(group)
+  }
+
+  private release(group: Group): void {
+    group.isOver = true
+    const { bytes } = group.writer
+    for (const { slot, from, to, handed } of group.items) send(slot, bytes, from, to, handed)
+    this.ended(group)
+  }
+
+  private ended(group: Group): void {
+    this.open.delete(group)
+    for (const barrier of this.barriers) {
+      barrier.groups.delete(group)
+      if (barrier.groups.size > 0) continue
+      this.barriers.delete(barrier)
+      barrier.done()
     }
   }
 }
@@ -243,12 +252,6 @@ class HeldSlot implements ReplySlot {
     }
     hold.add({ slot, from, to: hold.writer.length, handed })
   }
-}
-
-function release(group: Group): void {
-  group.isOver = true
-  const { bytes } = group.writer
-  for (const { slot, from, to, handed } of group.items) send(slot, bytes, from, to, handed)
 }
 
 function send(
