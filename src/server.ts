@@ -103,7 +103,7 @@ export async function startWorker(config: Config): Promise<void> {
     makeRunner: (mail, hold, reserve) => {
       runner = new ShardRunner({
         clock,
-        ...(hold === null ? {} : { hold }),
+        ...(hold === null ? {} : { durable: { hold, lines: events } }),
         mail,
         events,
         reserve,
