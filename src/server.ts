@@ -59,6 +59,7 @@ export async function startPrimary(config: Config): Promise<void> {
       const { startDurableNode } = await import('./durable.ts')
       node = await startDurableNode(config, log, {
         onLease: (untilMs) => primary.leaseRenewed(untilMs),
+        onWake: () => primary.wake(),
       })
     } catch (error) {
       log.fatal({ err: error }, `no database: ${(error as Error).message}`)
