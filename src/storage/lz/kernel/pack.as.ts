@@ -11,17 +11,15 @@ import { copyLoosely, PACKED, PLAIN, TABLE, TABLE_BYTES } from './memory.as'
 
 const HASH_BITS: u64 = 12
 const MATCH_MIN: usize = 4
-/** Of bytes that the table's guess must share: shorter matches cost more time than they save room. */
-const FOUND_MIN_MASK: u64 = 0x0000_ffff_ffff_ffff
 /** Attempts without a match until the steps become longer, as a power of two. */
-const PATIENCE: u32 = 5
+const PATIENCE: u32 = 3
 const LAST_LITERALS: usize = 5
 const LAST_MATCH: usize = 12
 /** Of one sequence besides its literals, when neither length needs more bytes. */
 const SEQUENCE_BYTES: usize = 3
 
 function slotOf(bytes: u64): usize {
-  return TABLE + ((<usize>(((bytes << 16) * 0x9e37_79b1_85eb_ca87) >> (64 - HASH_BITS))) << 1)
+  return TABLE + ((<usize>((bytes * 0x9e37_79b1_85eb_ca87) >> (64 - HASH_BITS))) << 1)
 }
 
 /** How many bytes at `a` are those at `b`, not counting any from `end` on; `b` is before `a`. */
@@ -65,7 +63,8 @@ export function pack(length: usize, most: usize): usize {
       const slot = slotOf(here)
       let source = PLAIN + <usize>load<u16>(slot)
       store<u16>(slot, <u16>(at - PLAIN))
-      if (((load<u64>(source) ^ here) & FOUND_MIN_MASK) !== 0) {
+      // Of the table's guesses only those of 8 bytes: shorter matches cost more time than they save room.
+      if (load<u64>(source) !== here) {
         at += attempts++ >> PATIENCE
         continue
       }
