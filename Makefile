@@ -49,7 +49,7 @@ check: $(BUILT) ## format and lint (Biome), types (tsc), dead code (knip)
 format: $(INSTALLED) ## format and repair what Biome can
 	@$(BIN)/biome check --write .
 
-kernel: $(INSTALLED) ## compile the scanning kernel, when src/transports/wire/kernel/ changed
+kernel: $(INSTALLED) ## compile the kernels that scan jobs and pack batches, when their sources changed
 	@node scripts/build-kernel.mjs
 
 docs: $(INSTALLED) ## write docs/configuration.md from src/config.ts
