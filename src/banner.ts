@@ -27,7 +27,13 @@ export function banner(
 function summary(config: Config): string {
   const workers = config.workers === 1 ? '1 worker' : `${config.workers} workers`
   const auth = config.authTokens.length === 0 ? 'no AUTH_TOKENS' : 'AUTH needed'
-  return `${workers}, jobs in memory, ${auth}`
+  return `${workers}, ${jobs(config)}, ${auth}`
+}
+
+function jobs({ databaseUrl, durability, dataDir }: Config): string {
+  if (databaseUrl === null) return 'jobs in memory'
+  const where = databaseUrl === 'embedded' ? `a private PostgreSQL in ${dataDir}` : 'PostgreSQL'
+  return durability === 'sync' ? `jobs in ${where}` : `jobs in ${where}, written behind (async)`
 }
 
 function nextSteps(config: Config, { tcp }: Addresses): string[] {

@@ -8,7 +8,7 @@ import type { ReplyHold } from './cluster/reply-hold.ts'
 import { type LogListener, type OwnedLog, ShardKeeper } from './cluster/shard-keeper.ts'
 import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
-import type { Config } from './config.ts'
+import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
 import type { Claim, Loaded } from './engine/storage-port.ts'
 import type { Logger } from './logger.ts'
@@ -18,12 +18,12 @@ import { timerDelay } from './storage/delay.ts'
 import { startEmbedded } from './storage/embedded/launcher.ts'
 import { Journal } from './storage/journal.ts'
 import { CheckpointWorker } from './storage/postgres/checkpoint/checkpoint-worker.ts'
+import { HistoryCleaner } from './storage/postgres/checkpoint/history-cleaner.ts'
+import { applicationName } from './storage/postgres/claiming.ts'
 import { Membership } from './storage/postgres/membership.ts'
 import { PostgresStorage } from './storage/postgres/postgres-storage.ts'
 import { readRecordBatch } from './storage/record-batch.ts'
 import { version } from './version.ts'
-
-const EMBEDDED = 'embedded'
 
 /** What the workers of a durable node find in their environment. */
 export interface DurableNode {
@@ -56,15 +56,24 @@ export async function startDurableNode(
     onLease: (untilMs) => listener.onLease(Math.floor(untilMs)),
     onLeaseLost: () => log.warn({}, 'the lease of this node has run out: reads are refused'),
   })
+  const history = new HistoryCleaner({
+    url,
+    schema: config.databaseSchema,
+    applicationName: applicationName(node),
+    historyDays: config.historyDays,
+    log,
+  })
   try {
     await membership.start()
   } catch (error) {
     await embedded?.stop()
     throw error
   }
+  history.start()
   return {
     environment: { DATABASE_URL: url, FLASHQ_NODE: node },
     async stop() {
+      await history.stop()
       await membership.stop()
       await embedded?.stop()
     },
@@ -88,7 +97,12 @@ export function durableWorker(
     node,
     owner,
     connections: config.databaseConnections,
-    checkpoints: new CheckpointWorker({ url, schema, owner, log }),
+    checkpoints: new CheckpointWorker({
+      url,
+      schema,
+      applicationName: applicationName(owner),
+      historyDays: config.historyDays,
+    }),
   })
   let keeper: ShardKeeper | null = null
   const pending = new Backlog(config.journalBacklogBytes)
@@ -103,44 +117,6 @@ export function durableWorker(
         log.warn({ shard, err: fault }, 'a checkpoint failed: tried again later'),
     },
   })
-
-  function openLog(claim: Claim, loaded: Loaded, listener: LogListener): OwnedLog {
-    const { shard } = claim
-    const journal = new Journal({
-      claim,
-      storage,
-      loaded,
-      backlog: pending,
-      delay: timerDelay,
-      random: Math.random,
-      listener: {
-        durable: () => {
-          listener.durable()
-          checkpoints.look(shard)
-        },
-        stalled: () => listener.stalled(),
-        resumed: () => listener.resumed(),
-        fenced: () => listener.fenced(),
-        failed: (_, fault) => listener.failed(fault),
-      },
-    })
-    checkpoints.add(journal, loaded)
-    return {
-      get mark() {
-        return journal.mark
-      },
-      get durableMark() {
-        return journal.durableMark
-      },
-      append: (record) => journal.append(record),
-      flush: () => journal.flush(),
-      drained: () => journal.drained(),
-      stop() {
-        checkpoints.remove(shard)
-        return journal.stop()
-      },
-    }
-  }
 
   return {
     waits: config.durability === 'sync',
@@ -159,10 +135,61 @@ export function durableWorker(
         clock,
         log,
         pending,
-        openLog,
+        openLog: (claim, loaded, listener) =>
+          openLog({ storage, pending, checkpoints }, claim, loaded, listener),
         decodeBatch: readRecordBatch,
       })
       return keeper
+    },
+  }
+}
+
+interface Written {
+  readonly storage: PostgresStorage
+  readonly pending: Backlog
+  readonly checkpoints: Checkpoints
+}
+
+/** The journal of one shard, and its checkpoints, as the keeper knows them. */
+function openLog(
+  { storage, pending, checkpoints }: Written,
+  claim: Claim,
+  loaded: Loaded,
+  listener: LogListener,
+): OwnedLog {
+  const { shard } = claim
+  const journal = new Journal({
+    claim,
+    storage,
+    loaded,
+    backlog: pending,
+    delay: timerDelay,
+    random: Math.random,
+    listener: {
+      durable: () => {
+        listener.durable()
+        checkpoints.look(shard)
+      },
+      stalled: () => listener.stalled(),
+      resumed: () => listener.resumed(),
+      fenced: () => listener.fenced(),
+      failed: (_, fault) => listener.failed(fault),
+    },
+  })
+  checkpoints.add(journal, loaded)
+  return {
+    get mark() {
+      return journal.mark
+    },
+    get durableMark() {
+      return journal.durableMark
+    },
+    append: (record) => journal.append(record),
+    flush: () => journal.flush(),
+    drained: () => journal.drained(),
+    stop() {
+      checkpoints.remove(shard)
+      return journal.stop()
     },
   }
 }

@@ -1,4 +1,4 @@
-// The command line: the server takes no arguments besides --help and --version.
+// The command line: the server takes no arguments besides --help, --version and `migrate`, which `main.ts` runs.
 
 import { type Setting, settings } from './config.ts'
 import { version } from './version.ts'
@@ -26,7 +26,10 @@ export function helpText(): string {
   const rows = Object.values(settings) as Setting<unknown>[]
   return `FlashQ ${version}, a job-queue server
 
-Usage: flashq-server [--help | --version]
+Usage: flashq-server [--help | --version | migrate [--check | --sql]]
+
+migrate brings the schema in DATABASE_URL up to date and exits; --check only looks (exit code 1: there is
+something to do), --sql prints the statements. The server does the same by itself when it starts.
 
 Everything is set by environment variables. An empty one counts as not set; a value that is not
 allowed stops the start. Ctrl-C or SIGTERM stops the server cleanly, a second one at once.

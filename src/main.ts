@@ -6,7 +6,9 @@ import { readConfig } from './config.ts'
 import { answerArguments } from './help.ts'
 import { startPrimary, startWorker } from './server.ts'
 
-const answer = answerArguments(process.argv.slice(2))
+const [command, ...args] = process.argv.slice(2)
+const isMigrate = command === 'migrate'
+const answer = isMigrate ? null : answerArguments(process.argv.slice(2))
 if (answer !== null) {
   const stream = answer.exitCode === 0 ? process.stdout : process.stderr
   stream.write(answer.text)
@@ -19,5 +21,15 @@ if (!result.ok) {
   process.exit(2)
 }
 
-if (cluster.isPrimary) await startPrimary(result.config)
-else startWorker(result.config)
+if (isMigrate) {
+  const { runMigrate } = await import('./storage/postgres/migrate-command.ts')
+  const { databaseUrl, databaseSchema } = result.config
+  process.exit(
+    await runMigrate(args, {
+      url: databaseUrl ?? '',
+      schema: databaseSchema,
+      print: (text) => console.log(text),
+    }),
+  )
+} else if (cluster.isPrimary) await startPrimary(result.config)
+else await startWorker(result.config)

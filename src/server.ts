@@ -4,12 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
+import type { Moves } from './cluster/moves.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, moveConnection, runWorker } from './cluster/worker.ts'
+import { type Listeners, runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
-import { type DurableNode, durableWorker, startDurableNode } from './durable.ts'
+import type { DurableNode } from './durable.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -54,6 +55,7 @@ export async function startPrimary(config: Config): Promise<void> {
   process.on('SIGINT', (signal) => primary.stop(signal))
   if (isDurable) {
     try {
+      const { startDurableNode } = await import('./durable.ts')
       node = await startDurableNode(config, log, {
         onLease: (untilMs) => primary.leaseRenewed(untilMs),
       })
@@ -78,21 +80,25 @@ function exit(code: number, node: DurableNode | null, log: Logger): void {
   )
 }
 
-export function startWorker(config: Config): void {
+export async function startWorker(config: Config): Promise<void> {
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
+  // Loaded only where there is a database.
+  const durable =
+    config.databaseUrl === null
+      ? null
+      : (await import('./durable.ts')).durableWorker(config, clock, log, runnerNow)
   runWorker({
     ...identity,
     clock,
     codec: wireCodec,
     events,
     log,
-    durable:
-      config.databaseUrl === null ? null : durableWorker(config, clock, log, runnerNow),
+    durable,
     makeRunner: (mail, hold, reserve) => {
       runner = new ShardRunner({
         clock,
@@ -109,7 +115,7 @@ export function startWorker(config: Config): void {
       })
       return runner
     },
-    makeListeners: (gate) => listenersOf(config, identity, gate, clock, log),
+    makeListeners: (gate, moves) => listenersOf(config, identity, gate, moves, clock, log),
   })
 }
 
@@ -117,6 +123,7 @@ function listenersOf(
   config: Config,
   origin: HolderOrigin,
   gate: Gate,
+  moves: Moves,
   clock: Clock,
   log: Logger,
 ): Listeners {
@@ -130,15 +137,17 @@ function listenersOf(
         codec: wireCodec,
         auth: new Authenticator(config.authTokens, clock),
         log,
+        clock,
         frameBytesMax: config.frameBytesMax,
         origin,
         connectionsMax: config.connectionsMax,
-        move: config.workers > 1 ? moveConnection : null,
+        moves,
       })
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
-    adopt: (socket, authed) => listener?.adopt(socket, authed) ?? null,
+    expect: (state, usedBefore) => listener?.expect(state, usedBefore) ?? null,
+    evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }
 }

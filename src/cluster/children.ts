@@ -3,6 +3,7 @@
 import type { Worker } from 'node:cluster'
 import { Socket } from 'node:net'
 import { BackOff } from './back-off.ts'
+import { InHand } from './in-hand.ts'
 import type { ToWorker } from './ipc.ts'
 
 /** A worker's place: its index stays, its process comes and goes. */
@@ -26,6 +27,8 @@ export class Child {
   appliedVersion = 0
   restartTimer: NodeJS.Timeout | null = null
   readonly backOff = new BackOff()
+  /** Connections that it was given and may not have. */
+  inHand: InHand | null = null
 
   constructor(index: number) {
     this.index = index
@@ -33,6 +36,7 @@ export class Child {
 
   started(process: Worker, nowMs: number): void {
     this.process = process
+    this.inHand = new InHand(process.process)
     this.incarnation++
     this.startedAtMs = nowMs
     this.linked = false
@@ -56,9 +60,11 @@ export class Child {
     this.process.send(message, () => undefined)
   }
 
-  adopt(message: ToWorker, handle: unknown): void {
+  adopt(holder: number, handle: unknown): void {
+    const message: ToWorker = { kind: 'adopt', holder }
     if (!(handle instanceof Socket)) return this.send(message)
     if (this.process === null || !this.process.isConnected()) return void handle.destroy()
+    this.inHand?.moves(holder, handle)
     this.process.process.send(message, handle, { keepOpen: false }, () => undefined)
   }
 

@@ -29,6 +29,7 @@ import type { Link } from './link.ts'
 import { Links, linkPath } from './links.ts'
 import type { Log } from './log.ts'
 import { Mail } from './mail.ts'
+import { Moves, type MovesDeps } from './moves.ts'
 import { Turn } from './outbox.ts'
 import { Peer } from './peer.ts'
 import { ReplyHold } from './reply-hold.ts'
@@ -52,6 +53,7 @@ export interface ExchangeOptions {
   makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
   /** Null: jobs live in memory only. */
   readonly durable: DurableOptions | null
+  readonly sendSocket: MovesDeps['send']
   /** Something that can't be: the process should end. */
   bug(error: unknown): void
 }
@@ -85,6 +87,7 @@ export class Exchange implements Gate {
   readonly codec: WireCodec
   readonly hold: ReplyHold | null
   readonly turn = new Turn(() => this.ran())
+  readonly moves: Moves
   private readonly options: ExchangeOptions
   private readonly keeper: Keeper | null
   private readonly routes: Routes
@@ -142,7 +145,11 @@ export class Exchange implements Gate {
     })
     const { gathers } = this
     this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold })
-    this.subscriptions = new Subscriptions(routes, links, options.events)
+    const { events, sendSocket } = options
+    const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
+    this.subscriptions = new Subscriptions(routes, links, events, takeOver)
+    const { router, subscriptions } = this
+    this.moves = new Moves({ routes, links, router, runner, subscriptions, send: sendSocket })
     this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
   }
 
@@ -207,18 +214,14 @@ export class Exchange implements Gate {
   }
 
   sessionClosed(session: Session): void {
-    this.router.sessionClosed(session)
+    this.router.forgetPulls(session)
     this.runner.holderClosed(session.holder)
+    const used = session.workersUsed | session.usedBefore
     for (let worker = 0; worker < limits.shards; worker++) {
-      if (worker === this.routes.me || (session.workersUsed & (1 << worker)) === 0) continue
+      if (worker === this.routes.me || (used & (1 << worker)) === 0) continue
       this.links.existing(worker)?.sessionClosed(session.holder)
     }
     this.turn.schedule()
-  }
-
-  /** A connection came over from another worker: what its session held here is held by its new one. */
-  sessionMoved(fromHolder: number, to: Session): void {
-    this.runner.renameHolder(fromHolder, to.holder)
   }
 
   subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
@@ -243,6 +246,7 @@ export class Exchange implements Gate {
     }
     this.mails.ownersChanged()
     this.subscriptions.ownersChanged()
+    this.moves.ownersChanged()
     this.router.retryHeld()
     runner.askAgain()
     this.ran()
@@ -251,11 +255,12 @@ export class Exchange implements Gate {
   /** Lets go of up to `count` shards: of those that hold nothing, or of any where they are durable. */
   async giveBackShards(count: number): Promise<ShardId[]> {
     const { runner, keeper, table } = this
-    const given: ShardId[] = []
-    for (let shard = 0; shard < limits.shards && given.length < count; shard++) {
-      const isFree = keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)
-      if (runner.owns(shard) && isFree) given.push(shard)
-    }
+    // Those with least in them first: what others wait for meanwhile is shortest.
+    const given = Array.from({ length: limits.shards }, (_, shard) => shard)
+      .filter((shard) => runner.owns(shard))
+      .filter((shard) => (keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)))
+      .sort((a, b) => runner.jobCountOf(a) - runner.jobCountOf(b))
+      .slice(0, count)
     for (const shard of given) {
       if (keeper === null) runner.disown(shard)
       this.givenBack.set(shard, table?.epochs[shard] ?? 0)
@@ -283,9 +288,18 @@ export class Exchange implements Gate {
     this.subscriptions.event(no, line)
   }
 
+  sessionEnded(link: Link, holder: number): void {
+    this.moves.sessionEnded(link.worker, holder)
+  }
+
+  linkFrame(link: Link, kind: number, body: Buffer): void {
+    this.moves.linkFrame(link, kind, body)
+  }
+
   lost(link: Link, requests: readonly Request[]): void {
     this.gathers.workerLost(link.worker)
     this.router.lost(requests)
+    this.moves.linkLost(link)
   }
 
   bug(error: unknown): void {
@@ -302,6 +316,7 @@ export class Exchange implements Gate {
 
   peerClosed(peer: Peer): void {
     this.peers.delete(peer)
+    this.moves.peerClosed(peer)
     if (peer.worker >= 0) this.runner.workerGone(peer.worker)
     this.turn.schedule()
   }
@@ -332,6 +347,15 @@ export class Exchange implements Gate {
 
   unsubscribeHere(queue: string, subscriber: Subscriber): void {
     this.options.events.unsubscribe(queue, subscriber)
+  }
+
+  takeOverFrom(worker: number, no: number): void {
+    if (worker === this.routes.me) return this.moves.takenOver(no)
+    for (const peer of this.peers) if (peer.worker === worker) peer.takenOver(no)
+  }
+
+  peerFrame(peer: Peer, kind: number, body: Buffer): void {
+    this.moves.peerFrame(peer, kind, body)
   }
 
   /** Memory: what is granted is owned at once, and empty. */

@@ -26,4 +26,8 @@ export class HeldMail implements ParentMail {
   cronTick(tick: CronTick): void {
     this.hold.letter(this.log, () => this.mail.cronTick(tick))
   }
+
+  cronTaken(name: string, tickMs: number): void {
+    this.hold.letter(this.log, () => this.mail.cronTaken(name, tickMs))
+  }
 }

@@ -9,10 +9,11 @@
 //     reserve, released, load ───────────▶
 //     serving ───────────────────────────▶        these shards are recovered (with a database)
 //     ◀──────────────────────────── lease         nobody else takes this node's shards until then
-//     move + socket ─────────────────────▶        all that this connection does is another worker's
-//     ◀──────────────────── adopt + socket        so it is yours now
-//     ◀────────────────── release, drain, exit
-//     drained ───────────────────────────▶
+//     move + socket ─────────────────────▶        this connection goes to another worker (moves.ts)
+//     ◀──────────────────── adopt + socket        here it is
+//     adopted ───────────────────────────▶        I have it
+//     ◀──────── release, evacuate, drain, exit
+//     evacuated, drained ────────────────▶
 //
 // 1. Messages are small and rare, and state is sent whole: a message that is skipped because a newer one
 //    exists loses nothing. (`worker.send` to a stopped process buffers without bound.)
@@ -39,7 +40,6 @@ export interface MoveMessage {
   readonly to: number
   /** Its session. */
   readonly holder: number
-  readonly authed: boolean
 }
 
 export type ToWorker =
@@ -49,7 +49,9 @@ export type ToWorker =
   /** Let go of up to so many empty shards. */
   | { readonly kind: 'release'; readonly count: number }
   /** Comes with the socket of a connection whose session was `holder` at another worker. */
-  | { readonly kind: 'adopt'; readonly holder: number; readonly authed: boolean }
+  | { readonly kind: 'adopt'; readonly holder: number }
+  /** Take no more connections, and move those that are there to the other workers. */
+  | { readonly kind: 'evacuate' }
   /** Until when, on the system's monotonic clock in ms, no other node can take shards of this one. */
   | { readonly kind: 'lease'; readonly untilMs: number }
   | { readonly kind: 'drain' }
@@ -65,7 +67,10 @@ export type ToPrimary =
   | { readonly kind: 'released'; readonly shards: readonly ShardId[] }
   | { readonly kind: 'serving'; readonly shards: readonly ShardId[] }
   | MoveMessage
+  | { readonly kind: 'adopted'; readonly holder: number }
   | { readonly kind: 'load'; readonly jobs: number }
+  /** No connection is left, and none will come. */
+  | { readonly kind: 'evacuated' }
   | { readonly kind: 'drained' }
 
 export function readToWorker(message: unknown): ToWorker | null {
@@ -78,9 +83,9 @@ export function readToWorker(message: unknown): ToWorker | null {
     case 'release':
       return isCount(message['count']) ? { kind: 'release', count: message['count'] } : null
     case 'adopt':
-      return isCount(message['holder']) && typeof message['authed'] === 'boolean'
-        ? { kind: 'adopt', holder: message['holder'], authed: message['authed'] }
-        : null
+      return isCount(message['holder']) ? { kind: 'adopt', holder: message['holder'] } : null
+    case 'evacuate':
+      return { kind: 'evacuate' }
     case 'lease':
       return isCount(message['untilMs']) ? { kind: 'lease', untilMs: message['untilMs'] } : null
     case 'drain':
@@ -94,9 +99,10 @@ export function readToWorker(message: unknown): ToWorker | null {
 
 export function readToPrimary(message: unknown): ToPrimary | null {
   if (!isRecord(message)) return null
-  const { kind, version, port, text, shard, shards, jobs, to, holder, authed } = message
+  const { kind, version, port, text, shard, shards, jobs, to, holder } = message
   switch (kind) {
     case 'linked':
+    case 'evacuated':
     case 'drained':
       return { kind }
     case 'applied':
@@ -111,9 +117,9 @@ export function readToPrimary(message: unknown): ToPrimary | null {
     case 'serving':
       return isList(shards, isCount) ? { kind, shards } : null
     case 'move':
-      return isCount(to) && isCount(holder) && typeof authed === 'boolean'
-        ? { kind, to, holder, authed }
-        : null
+      return isCount(to) && isCount(holder) ? { kind, to, holder } : null
+    case 'adopted':
+      return isCount(holder) ? { kind, holder } : null
     case 'load':
       return isCount(jobs) ? { kind, jobs } : null
     default:

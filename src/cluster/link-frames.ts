@@ -11,6 +11,10 @@
 //   mail      [JSON]                                                         between shards
 //   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   subscribed [u32 no]   event [u32 no][event line]
 //   fence []  fenced []                                                      the replies before it are written
+//   forgetPulls [f64 holder]     answered by sessionEnded                    the session leaves its worker
+//   renameHolder [f64 from][f64 to]   renamed [f64 to]                       and goes on at another one
+//   moving [f64 holder][state]   moveAnswer [f64 holder][u8 ready]   moveOff [f64 holder]   arrived [f64 holder]
+//   takeOver [u32 no][u32 events][u16 worker][u32 its no][queue]   takenOver [u32 its no]   a subscription goes over
 //
 // 1. Both ends are processes of one node and one version, so a malformed frame is a bug: the reader throws.
 // 2. After a request's line there is a newline: the scanner needs a byte that it may read past the end.
@@ -37,6 +41,15 @@ export const FrameKind = {
   subscribed: 14,
   fence: 15,
   fenced: 16,
+  forgetPulls: 17,
+  renameHolder: 18,
+  renamed: 19,
+  moving: 20,
+  moveAnswer: 21,
+  moveOff: 22,
+  arrived: 23,
+  takeOver: 24,
+  takenOver: 25,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

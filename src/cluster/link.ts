@@ -41,6 +41,10 @@ export interface LinkListener {
   /** A rendered event for a subscription of this worker. */
   subscribed(no: number): void
   event(no: number, line: Buffer): void
+  /** The owner has forgotten the pulls of this session, or closed it: no more replies to pulls. */
+  sessionEnded(link: Link, holder: number): void
+  /** A frame of moves.ts; the body is valid only during the call. */
+  linkFrame(link: Link, kind: number, body: Buffer): void
   /** `requests` are unanswered, oldest first; those with a line may be sent again. */
   lost(link: Link, requests: readonly Request[]): void
   bug(error: unknown): void
@@ -109,10 +113,21 @@ export class Link implements FrameHandler {
   }
 
   sessionClosed(holder: number): void {
-    this.closing.set(holder, this.serial)
-    const start = this.begin(FrameKind.sessionClosed)
-    putF64(this.outbox.writer, holder)
+    this.endSession(FrameKind.sessionClosed, holder)
+  }
+
+  /** Answered by `sessionEnded`. */
+  forgetPulls(holder: number): void {
+    this.endSession(FrameKind.forgetPulls, holder)
+  }
+
+  /** False when the backlog is full. */
+  post(kind: FrameKind, body: Buffer): boolean {
+    if (this.outbox.backlogBytes + body.length > limits.linkBacklogBytesMax) return false
+    const start = this.begin(kind)
+    this.outbox.writer.copy(body, 0, body.length)
     this.end(start)
+    return true
   }
 
   gather(op: number, no: number): void {
@@ -135,6 +150,17 @@ export class Link implements FrameHandler {
     const start = this.begin(FrameKind.subscribe)
     putU32(this.outbox.writer, no)
     putU32(this.outbox.writer, events)
+    this.outbox.writer.utf8(queue)
+    this.end(start)
+  }
+
+  /** The same, in place of the subscription `its` of `worker`, such that no event is sent to both or none. */
+  takeOver(no: number, events: number, queue: string, worker: number, its: number): void {
+    const start = this.begin(FrameKind.takeOver)
+    putU32(this.outbox.writer, no)
+    putU32(this.outbox.writer, events)
+    putU16(this.outbox.writer, worker)
+    putU32(this.outbox.writer, its)
     this.outbox.writer.utf8(queue)
     this.end(start)
   }
@@ -173,8 +199,15 @@ export class Link implements FrameHandler {
       case FrameKind.event:
         return this.listener.event(bytes.readUInt32LE(from), bytes.subarray(from + 4, to))
       default:
-        throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
+        return this.listener.linkFrame(this, kind, bytes.subarray(from, to))
     }
+  }
+
+  private endSession(kind: FrameKind, holder: number): void {
+    this.closing.set(holder, this.serial)
+    const start = this.begin(kind)
+    putF64(this.outbox.writer, holder)
+    this.end(start)
   }
 
   private hello(worker: number, incarnation: number): void {
@@ -229,8 +262,10 @@ export class Link implements FrameHandler {
       if (request === null || !this.ended.has(request.session.holder)) continue
       if (this.isForgotten(request)) this.take(request.no)
     }
-    for (const holder of this.ended) this.closing.delete(holder)
+    const ended = [...this.ended]
     this.ended.clear()
+    for (const holder of ended) this.closing.delete(holder)
+    for (const holder of ended) this.listener.sessionEnded(this, holder)
   }
 
   /** A pull of a session that had closed when it was already on its way. */

@@ -3,7 +3,7 @@
 //
 // 1. Never delivered within the call that posts it: shards are not re-entered.
 // 2. Mail for a shard without an owner waits for the next table. Mail that was on its way to a worker that
-//    died is lost with it, which `askAgain` repairs for asks and tells.
+//    died is lost with it, which `askAgain` repairs.
 
 import { type JobId, type ShardId, shardOfId } from '../engine/job-id.ts'
 import type { CronTick, ParentMail, ParentOutcome } from '../engine/ports.ts'
@@ -21,6 +21,7 @@ type Item =
       readonly outcome: ParentOutcome
     }
   | { readonly kind: 'cronTick'; readonly tick: CronTick }
+  | { readonly kind: 'cronTaken'; readonly name: string; readonly tickMs: number }
 
 export interface MailDeps {
   readonly routes: Routes
@@ -52,6 +53,10 @@ export class Mail implements ParentMail {
     this.post({ kind: 'cronTick', tick })
   }
 
+  cronTaken(name: string, tickMs: number): void {
+    this.post({ kind: 'cronTaken', name, tickMs })
+  }
+
   /** From another worker. */
   receive(json: string): void {
     const item = JSON.parse(json) as Item
@@ -79,7 +84,9 @@ export class Mail implements ParentMail {
     const { routes } = this.deps
     const shard = this.shardOf(item)
     if (routes.isMine(shard)) return this.addLocal(item)
-    if (!this.deps.send(routes.ownerOf(shard), JSON.stringify(item))) this.hold(item)
+    if (this.deps.send(routes.ownerOf(shard), JSON.stringify(item))) return
+    // A cron sends its tick every second until it is confirmed: what can't leave now need not wait.
+    if (item.kind === 'ask' || item.kind === 'tell') this.hold(item)
   }
 
   private addLocal(item: Item): void {
@@ -100,6 +107,8 @@ export class Mail implements ParentMail {
         return shardOfId(item.child)
       case 'cronTick':
         return shardOfQueue(item.tick.queue)
+      case 'cronTaken':
+        return shardOfQueue(item.name)
     }
   }
 }
@@ -112,5 +121,7 @@ function handTo(to: ParentMail, item: Item): void {
       return to.tell(item.child, item.parent, item.outcome)
     case 'cronTick':
       return to.cronTick(item.tick)
+    case 'cronTaken':
+      return to.cronTaken(item.name, item.tickMs)
   }
 }

@@ -24,7 +24,6 @@ import {
   type FrameHandler,
   FrameKind,
   FrameReader,
-  putF64,
   putU32,
   readHanded,
 } from './link-frames.ts'
@@ -49,6 +48,10 @@ export interface PeerHost {
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
+  /** A subscription of that worker is about to be another one's. */
+  takeOverFrom(worker: number, no: number): void
+  /** A frame of moves.ts; the body is valid only during the call. */
+  peerFrame(peer: Peer, kind: number, body: Buffer): void
   bug(error: unknown): void
 }
 
@@ -89,7 +92,14 @@ export class Peer implements FrameHandler {
       case FrameKind.giveBack:
         return host.giveBack(readHanded(bytes, from, to))
       case FrameKind.sessionClosed:
-        return this.sessionClosed(bytes.readDoubleLE(from))
+        host.runner.holderClosed(bytes.readDoubleLE(from))
+        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+      case FrameKind.forgetPulls:
+        host.runner.forgetPulls(bytes.readDoubleLE(from))
+        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+      case FrameKind.renameHolder:
+        host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
+        return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
       case FrameKind.gather:
         return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
       case FrameKind.mail:
@@ -98,6 +108,12 @@ export class Peer implements FrameHandler {
         const no = bytes.readUInt32LE(from)
         const events = bytes.readUInt32LE(from + 4)
         return this.subscribe(no, events, bytes.toString('utf8', from + 8, to))
+      }
+      case FrameKind.takeOver: {
+        const no = bytes.readUInt32LE(from)
+        const events = bytes.readUInt32LE(from + 4)
+        host.takeOverFrom(bytes.readUInt16LE(from + 8), bytes.readUInt32LE(from + 10))
+        return this.subscribe(no, events, bytes.toString('utf8', from + 14, to))
       }
       case FrameKind.unsubscribe:
         return this.unsubscribe(bytes.readUInt32LE(from))
@@ -109,8 +125,26 @@ export class Peer implements FrameHandler {
         this.incarnation = bytes.readUInt32LE(from + 2)
         return host.peerNamed(this)
       default:
-        throw new Error(`link frame of kind ${kind} from worker ${this.worker}`)
+        return host.peerFrame(this, kind, bytes.subarray(from, to))
     }
+  }
+
+  post(kind: FrameKind, body: Buffer): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, kind)
+    writer.copy(body, 0, body.length)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  /** Its subscription ends here; what was sent before is all that it gets. */
+  takenOver(no: number): void {
+    this.unsubscribe(no)
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.takenOver)
+    putU32(writer, no)
+    endFrame(writer, start)
+    this.outbox.added()
   }
 
   private read(chunk: Buffer): void {
@@ -179,15 +213,6 @@ export class Peer implements FrameHandler {
     const start = beginFrame(writer, FrameKind.notOwner)
     putU32(writer, no)
     writer.copy(bytes, from, to)
-    endFrame(writer, start)
-    this.outbox.added()
-  }
-
-  private sessionClosed(holder: number): void {
-    this.host.runner.holderClosed(holder)
-    const { writer } = this.outbox
-    const start = beginFrame(writer, FrameKind.sessionEnded)
-    putF64(writer, holder)
     endFrame(writer, start)
     this.outbox.added()
   }

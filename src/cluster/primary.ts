@@ -154,6 +154,8 @@ export class Primary {
     this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
     process.on('message', (message: unknown, handle: unknown) => {
       if (child.process === process) this.receive(child, message, handle)
+      // Its last words, read after its end: nobody has what must go with the socket.
+      else if (handle instanceof Socket) handle.destroy()
     })
     process.on('error', (error) => {
       this.log.error({ err: error, worker: child.index }, 'worker process')
@@ -170,11 +172,11 @@ export class Primary {
     else this.act(child, message)
   }
 
-  /** A connection goes to the worker that all its commands are for. Its bytes are not read here. */
-  private move({ to, holder, authed }: MoveMessage, handle: unknown): void {
+  /** A connection goes to another worker. Its bytes are not read here. */
+  private move({ to, holder }: MoveMessage, handle: unknown): void {
     const target = this.children[to]
     if (handle instanceof Socket) silence(handle)
-    if (target?.opened) target.adopt({ kind: 'adopt', holder, authed }, handle)
+    if (target?.opened) target.adopt(holder, handle)
     else if (handle instanceof Socket) handle.destroy()
   }
 
@@ -202,6 +204,10 @@ export class Primary {
         child.jobs = message.jobs
         this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
         return this.evenOut()
+      case 'adopted':
+        return child.inHand?.adopted(message.holder)
+      case 'evacuated':
+        return this.log.info({ worker: child.index }, 'the worker has no connections any more')
       case 'drained':
         child.drained = true
         return this.endWhenDrained()

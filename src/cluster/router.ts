@@ -10,7 +10,8 @@
 // 1. A request that can't go where it belongs now is held, in order, for `HELD_MS_MAX` at most (held.ts).
 // 2. A request whose owner died runs again only if it provably did not run, or may run twice (request.ts);
 //    otherwise it is answered `outcome_unknown`. Never silently twice.
-// 3. A request that comes back (`notOwner`, held, a lost link) is read anew, by the newest table.
+// 3. A request that comes back (`notOwner`, held, a lost link) is read anew, by the newest table;
+//    except a pull of a session that is leaving, which is forgotten: it is asked again elsewhere (moves.ts).
 
 import { Command } from '../engine/command.ts'
 import { shardOfId } from '../engine/job-id.ts'
@@ -76,7 +77,7 @@ export class Router {
   }
 
   /** Nobody waits for the pulls of this session any more. */
-  sessionClosed(session: Session): void {
+  forgetPulls(session: Session): void {
     if (this.held.isEmpty) return
     this.held.drop((request) => request.session === session && isPull(request.op))
   }
@@ -204,6 +205,8 @@ export class Router {
   }
 
   private holdOrFail(request: Request): void {
+    // Whoever moves the session has the pull's frame, and asks again where it goes.
+    if (request.session.leaving && isPull(request.op)) return
     if (request.deadlineMs === 0) request.deadlineMs = this.deps.clock.nowMs() + HELD_MS_MAX
     if (!this.held.add(request)) this.fail(request, refusals.unavailable)
   }

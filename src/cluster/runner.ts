@@ -33,18 +33,21 @@ export interface Runner extends ParentMail {
   handOver(): void
   giveBack(unwritten: Unwritten): void
   holderClosed(holder: number): void
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void
   /** A session goes on under another number. */
   renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */
   workerGone(worker: number): void
   tell(child: number, parent: number, outcome: ParentOutcome): void
-  /** Parked children ask their parents again. */
+  /** Parked children ask their parents again, and crons send their ticks again. */
   askAgain(): void
   stats(): Stats
   metrics(): Metrics
   queues(): QueueInfo[]
   crons(): CronInfo[]
   jobCount(): number
+  jobCountOf(shard: ShardId): number
   /** Every waiting pull is answered `draining`. */
   endWaits(): void
   start(): void

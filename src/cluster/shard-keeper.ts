@@ -335,7 +335,10 @@ export class ShardKeeper {
     }
     if (kept.claim !== null) {
       await storage.release(kept.claim).catch((fault: unknown) => {
-        log.warn({ shard, err: fault }, 'a shard could not be released: it is free when the lease ends')
+        log.warn(
+          { shard, err: fault },
+          'a shard could not be released: it is free when the lease ends',
+        )
       })
     }
     this.forget(kept)

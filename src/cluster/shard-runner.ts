@@ -228,6 +228,10 @@ export class ShardRunner {
     for (const shard of this.owned) this.closeHolder(shard, holder, nowMs)
   }
 
+  forgetPulls(holder: number): void {
+    for (const shard of this.owned) shard.forgetPulls(holder)
+  }
+
   renameHolder(from: number, to: number): void {
     for (const shard of this.owned) shard.renameHolder(from, to)
   }
@@ -251,10 +255,17 @@ export class ShardRunner {
   }
 
   cronTick(tick: CronTick): void {
-    this.touch(shardOfQueue(tick.queue))?.takeTick(tick, this.options.clock.nowMs())
+    const shard = this.touch(shardOfQueue(tick.queue))
+    if (shard === undefined) return
+    shard.takeTick(tick, this.options.clock.nowMs())
+    if (shard.wantsSequences()) this.askForSequences(shard)
   }
 
-  /** Shards have new owners: jobs that wait for others ask again. */
+  cronTaken(name: string, tickMs: number): void {
+    this.touch(shardOfQueue(name))?.tickTaken(name, tickMs, this.options.clock.nowMs())
+  }
+
+  /** Shards have new owners: what was asked of others is asked again. */
   askAgain(): void {
     for (const shard of this.owned) shard.askAgain()
   }
@@ -304,8 +315,13 @@ export class ShardRunner {
   /** Jobs that are not finished. */
   jobCount(): number {
     let count = 0
-    for (const { state } of this.owned) count += state.jobs.live - state.finished.count
+    for (const { id } of this.owned) count += this.jobCountOf(id)
     return count
+  }
+
+  jobCountOf(shard: ShardId): number {
+    const state = this.shards[shard]?.state
+    return state === undefined ? 0 : state.jobs.live - state.finished.count
   }
 
   private take(shard: Shard): void {

@@ -1,5 +1,8 @@
 // Who on this worker listens to which queue, and where the events come from: the hub of this worker for
 // its own shards, a link for the others. When an owner changes, the subscription follows it.
+//
+//   a subscriber goes to another worker:   leave ──its list──▶ takeOver there ──▶ owner: the old one ends, the new one begins
+//                                            ◀──────────────── takenOver ──────────┘ in one step: no event is lost or doubled
 
 import type { Subscriber } from '../engine/ports.ts'
 import { NOBODY } from './assignment.ts'
@@ -13,6 +16,13 @@ export interface LocalEvents {
   unsubscribe(queue: string, subscriber: Subscriber): void
 }
 
+/** A subscription that another worker takes over: its number at the worker that it comes from. */
+export interface LeftSubscription {
+  readonly no: number
+  readonly queue: string
+  readonly events: number
+}
+
 interface Subscription {
   readonly no: number
   readonly queue: string
@@ -23,6 +33,8 @@ interface Subscription {
   incarnation: number
   /** To be told when the owner has it. */
   waiting: (() => void)[]
+  /** Another worker is about to take it over. */
+  leaving: boolean
 }
 
 export class Subscriptions {
@@ -32,11 +44,19 @@ export class Subscriptions {
   private readonly byNo = new Map<number, Subscription>()
   private readonly bySubscriber = new Map<Subscriber, Subscription[]>()
   private lastNo = 0
+  private readonly takeOverFrom: (worker: number, no: number) => void
 
-  constructor(routes: Routes, links: Links, local: LocalEvents) {
+  /** `takeOverFrom`: a subscription of another worker to a shard of this one ends now. */
+  constructor(
+    routes: Routes,
+    links: Links,
+    local: LocalEvents,
+    takeOverFrom: (worker: number, no: number) => void,
+  ) {
     this.routes = routes
     this.links = links
     this.local = local
+    this.takeOverFrom = takeOverFrom
   }
 
   subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
@@ -44,25 +64,49 @@ export class Subscriptions {
     const same = known.find((subscription) => subscription.queue === queue)
     if (same !== undefined) {
       same.events |= events
+      same.leaving = false
       same.waiting.push(done)
       this.withdraw(same)
       this.place(same)
       return
     }
-    this.lastNo = (this.lastNo + 1) >>> 0
-    const subscription: Subscription = {
-      no: this.lastNo,
-      queue,
-      subscriber,
-      events,
-      worker: NOBODY,
-      incarnation: 0,
-      waiting: [done],
+    this.place(this.add(queue, events, subscriber, done))
+  }
+
+  /** All of this subscriber, which goes to another worker. Until `takenOver` they go on here. */
+  leave(subscriber: Subscriber): LeftSubscription[] {
+    const left: LeftSubscription[] = []
+    for (const subscription of [...(this.bySubscriber.get(subscriber) ?? [])]) {
+      const { no, queue, events, worker } = subscription
+      left.push({ no, queue, events })
+      subscription.leaving = true
+      // It has no owner, who could say when it is taken over.
+      if (worker === NOBODY) this.remove(subscription)
     }
-    this.byNo.set(subscription.no, subscription)
-    known.push(subscription)
-    this.bySubscriber.set(subscriber, known)
-    this.place(subscription)
+    return left
+  }
+
+  /** Whether all that it had was taken over. */
+  isGone(subscriber: Subscriber): boolean {
+    return !this.bySubscriber.has(subscriber)
+  }
+
+  /** Subscribes in place of one of worker `from`. `done` as in `subscribe`, and also when there is no owner now. */
+  takeOver(left: LeftSubscription, from: number, subscriber: Subscriber, done: () => void): void {
+    const subscription = this.add(left.queue, left.events, subscriber, done)
+    this.place(subscription, from, left.no)
+    if (subscription.worker === NOBODY) answer(subscription)
+  }
+
+  /** It ended here, because another worker has taken it over; null: it was not one of ours any more. */
+  takenOver(no: number): Subscriber | null {
+    const subscription = this.byNo.get(no)
+    if (subscription === undefined) return null
+    if (subscription.worker === this.routes.me) {
+      this.local.unsubscribe(subscription.queue, subscription.subscriber)
+    }
+    this.remove(subscription)
+    return subscription.subscriber
   }
 
   unsubscribe(queue: string, subscriber: Subscriber): void {
@@ -95,21 +139,59 @@ export class Subscriptions {
       const incarnation = this.routes.incarnationOf(owner)
       if (owner === subscription.worker && incarnation === subscription.incarnation) continue
       this.withdraw(subscription)
-      this.place(subscription)
+      // With its owner gone, whoever takes it over asks the new one.
+      if (subscription.leaving) this.remove(subscription)
+      else this.place(subscription)
     }
   }
 
-  private place(subscription: Subscription): void {
+  private add(
+    queue: string,
+    events: number,
+    subscriber: Subscriber,
+    done: () => void,
+  ): Subscription {
+    this.lastNo = (this.lastNo + 1) >>> 0
+    const subscription: Subscription = {
+      no: this.lastNo,
+      queue,
+      subscriber,
+      events,
+      worker: NOBODY,
+      incarnation: 0,
+      waiting: [done],
+      leaving: false,
+    }
+    this.byNo.set(subscription.no, subscription)
+    const known = this.bySubscriber.get(subscriber)
+    if (known === undefined) this.bySubscriber.set(subscriber, [subscription])
+    else known.push(subscription)
+    return subscription
+  }
+
+  private remove(subscription: Subscription): void {
+    const { no, subscriber } = subscription
+    this.byNo.delete(no)
+    const left = (this.bySubscriber.get(subscriber) ?? []).filter((each) => each !== subscription)
+    if (left.length === 0) this.bySubscriber.delete(subscriber)
+    else this.bySubscriber.set(subscriber, left)
+    answer(subscription)
+  }
+
+  /** `its`: in place of that subscription of worker `from`. */
+  private place(subscription: Subscription, from = NOBODY, its = 0): void {
     const { routes, links } = this
     const { no, queue, events, subscriber } = subscription
     const owner = routes.ownerOf(shardOfQueue(queue))
     if (owner === routes.me) {
+      if (from !== NOBODY) this.takeOverFrom(from, its)
       this.local.subscribe(queue, events, subscriber)
       answer(subscription)
     } else {
       const link = links.to(owner)
       if (link === null) return
-      link.subscribe(no, events, queue)
+      if (from === NOBODY) link.subscribe(no, events, queue)
+      else link.takeOver(no, events, queue, from, its)
     }
     subscription.worker = owner
     subscription.incarnation = routes.incarnationOf(owner)

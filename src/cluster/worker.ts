@@ -10,7 +10,7 @@
 import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
-import type { Gate, ParentMail, Session } from '../engine/ports.ts'
+import type { Gate, ParentMail } from '../engine/ports.ts'
 import {
   type DurableOptions,
   Exchange,
@@ -20,19 +20,19 @@ import {
 } from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import type { Arrivals, Moves } from './moves.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
 
 const LOAD_REPORT_MS = 1000
-const NO_SESSION: Omit<Session, 'holder'> = { workersUsed: 0, away: -1, awayCount: 0 }
 
 /** The client side of a worker. */
-export interface Listeners {
+export interface Listeners extends Arrivals {
   /** Binds everything; resolves to the TCP port. Rejects with why it can't. */
   open(port: number): Promise<number>
-  /** A connection that another worker was serving goes on here. Null: it was refused. */
-  adopt(socket: Socket, authed: boolean): Session | null
+  /** Stops accepting, and moves every connection to another worker; resolves when none is left. */
+  evacuate(): Promise<void>
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
   drain(): Promise<void>
 }
@@ -53,11 +53,12 @@ export interface PrimaryHooks {
   gone(shards: readonly ShardId[]): void
 }
 
-export interface WorkerOptions extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable'> {
+export interface WorkerOptions
+  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket'> {
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
-  makeListeners(gate: Gate): Listeners
+  makeListeners(gate: Gate, moves: Moves): Listeners
 }
 
 /** Runs the worker until the process ends. */
@@ -93,8 +94,10 @@ class WorkerProcess {
       options.makeRunner(mail, hold, reserve)
     this.durable = kept
     const durable = kept === null ? null : this.durableOptions(kept)
-    this.exchange = new Exchange({ ...options, makeRunner, durable, bug: die })
-    this.listeners = options.makeListeners(this.exchange)
+    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
+    const { moves } = this.exchange
+    this.listeners = options.makeListeners(this.exchange, moves)
+    moves.arrivals = this.listeners
   }
 
   start(): void {
@@ -116,7 +119,9 @@ class WorkerProcess {
         this.leaseUntilMs = read.untilMs
         return
       case 'adopt':
-        return this.adopt(read.holder, read.authed, handle)
+        return this.adopt(read.holder, handle)
+      case 'evacuate':
+        return this.evacuate()
       case 'drain':
         return this.drain()
       case 'exit':
@@ -140,11 +145,14 @@ class WorkerProcess {
     )
   }
 
-  private adopt(holder: number, authed: boolean, handle: unknown): void {
-    // The peer may have gone on the way: then there is no socket, and what its session held returns.
-    const session = handle instanceof Socket ? this.listeners.adopt(handle, authed) : null
-    if (session === null) this.exchange.sessionClosed({ ...NO_SESSION, holder })
-    else this.exchange.sessionMoved(holder, session)
+  private adopt(holder: number, handle: unknown): void {
+    tellPrimary({ kind: 'adopted', holder })
+    // The peer may have gone on the way: then there is no socket.
+    this.exchange.moves.adopt(holder, handle instanceof Socket ? handle : null)
+  }
+
+  private evacuate(): void {
+    this.listeners.evacuate().then(() => tellPrimary({ kind: 'evacuated' }), this.die)
   }
 
   private drain(): void {
@@ -187,9 +195,9 @@ class WorkerProcess {
   }
 }
 
-/** Sends a connection to the worker that all its commands are for. */
-export function moveConnection(socket: Socket, session: Session, authed: boolean): void {
-  const message: ToPrimary = { kind: 'move', to: session.away, holder: session.holder, authed }
+/** Sends a connection to another worker. */
+function sendSocket(to: number, holder: number, socket: Socket): void {
+  const message: ToPrimary = { kind: 'move', to, holder }
   const options = { keepOpen: false }
   silence(socket)
   process.send?.(message, socket, options, (error) => {

@@ -57,6 +57,23 @@ export function nextRunMs(schedule: CronSchedule, afterMs: number, anchorMs = af
   return anchorMs + Math.max(1, ticks) * everyMs
 }
 
+/** The newest run before `beforeMs`, of which `fromMs` is one. */
+export function newestRunMs(schedule: CronSchedule, fromMs: number, beforeMs: number): number {
+  const { text, everyMs } = schedule
+  if (everyMs > 0)
+    return fromMs + Math.max(0, Math.ceil((beforeMs - fromMs) / everyMs) - 1) * everyMs
+  // A moment is before the newest run exactly while the run that follows it is before `beforeMs`.
+  let low = fromMs
+  let high = beforeMs
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const next = nextMatchMs(text, middle)
+    if (next !== null && next < beforeMs) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 function parseInterval(text: string): CronSchedule | Refusal {
   const digits = /^\*\/(\d+)$/.exec(text)?.[1]
   const seconds = digits === undefined ? 0 : Number(digits)

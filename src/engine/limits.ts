@@ -57,6 +57,13 @@ export const limits = {
   /** Timers that one tick handles before the commands that wait get their turn. */
   timersPerTickMax: 5000,
 
+  /** Crons of a shard that are looked at in one tick: parsing an expression anew takes some 90 µs. */
+  cronsPerTickMax: 100,
+  /** A tick of a cron that is not confirmed is sent again after this. */
+  cronResendMs: 1000,
+  /** After a gap each tick of this last while fires; of older ones only the newest. */
+  cronCatchUpMs: 60_000,
+
   queuesPerShardMax: 100_000,
   cronsPerShardMax: 10_000,
   waitingPullsPerQueueMax: 100_000,

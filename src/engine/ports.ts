@@ -140,6 +140,15 @@ export interface Session {
   /** The other worker that all of its last `awayCount` commands went to; kept by the gate. */
   away: number
   awayCount: number
+  /** Bit per worker that may hold something in its name from before it came to this worker. */
+  readonly usedBefore: number
+  /** It is about to go to another worker: its waiting pulls were forgotten, and none may wait anew. */
+  leaving: boolean
+}
+
+/** A session that nothing is known of yet. */
+export function newSession(holder: number, usedBefore = 0): Session {
+  return { holder, workersUsed: 0, away: -1, awayCount: 0, usedBefore, leaving: false }
 }
 
 /** The transports' way in. */
@@ -205,13 +214,18 @@ export interface EventSink {
 /** How a parent ended, or that it has not. */
 export type ParentOutcome = 'open' | 'completed' | 'failed' | 'cancelled' | 'expired' | 'unknown'
 
-/** Between shards, wherever they live. Both messages may arrive twice. */
+/**
+ * Between shards, wherever they live. Each message may arrive twice, or not at all: then it is sent again. `tell` and
+ * `cronTaken` must not arrive unless what their shard recorded before survives.
+ */
 export interface ParentMail {
   /** Tell `child` when `parent` ends. */
   ask(parent: JobId, child: JobId): void
   tell(child: JobId, parent: JobId, outcome: ParentOutcome): void
   /** A cron of some shard is due: push (name, tick) to its queue's shard, which takes a tick once. */
   cronTick(tick: CronTick): void
+  /** To the cron's shard: the queue's shard has the tick. */
+  cronTaken(name: string, tickMs: number): void
 }
 
 export interface CronTick {

@@ -54,7 +54,10 @@ function readCrons(r: RecordReader, state: ShardState): void {
     const data = r.text()
     const text = r.text()
     const schedule = { text, everyMs: r.f64() }
-    const cron = { no, name, queue, data, text, schedule, priority: r.f64(), nextRunMs: r.f64() }
+    const priority = r.f64()
+    const nextRunMs = r.f64()
+    const terms = { no, name, queue, data, text, schedule, priority }
+    const cron = { ...terms, nextRunMs, sentMs: 0, timerMs: nextRunMs }
     state.crons.set(name, cron)
     state.cronsByNo.set(no, cron)
   }

@@ -15,7 +15,11 @@ export function deriveTimers(ctx: ShardContext): void {
   for (const page of jobs.pagesInOrder()) {
     for (let at = 0; at < PAGE_ROWS; at++) deriveOfJob(ctx, page, at)
   }
-  for (const cron of cronsByNo.values()) due.add(cron.nextRunMs, timerKey(TimerKind.cron, cron.no))
+  for (const cron of cronsByNo.values()) {
+    cron.sentMs = 0
+    cron.timerMs = cron.nextRunMs
+    due.add(cron.timerMs, timerKey(TimerKind.cron, cron.no))
+  }
   if (finished.count > 0) armAgeTimer(ctx)
 }
 

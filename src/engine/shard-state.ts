@@ -34,7 +34,12 @@ export interface Cron {
   readonly text: string
   readonly schedule: CronSchedule
   readonly priority: number
+  /** The first tick that is not known to have fired. */
   nextRunMs: number
+  /** Not state: the tick that is on its way to its queue's shard, 0 when none is. */
+  sentMs: number
+  /** Not state: when its one timer that counts is due. */
+  timerMs: number
 }
 
 export class ShardState implements JobSource {

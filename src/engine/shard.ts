@@ -1,7 +1,7 @@
 // One shard: a deterministic state machine. Commands, timers and letters from other shards go in;
 // records and replies come out. It reads no clock and waits for nothing.
 //
-//   In:   `execute` a command at a moment, `tick`, `asked` / `told` / `takeTick`
+//   In:   `execute` a command at a moment, `tick`, `asked` / `told` / `takeTick` / `tickTaken`
 //   Out:  replies through `Reply`, records through `RecordLog`, letters through `ParentMail`, events
 //   Next: commands/*.ts decide, recorder.ts records, evolve/*.ts change the state
 //
@@ -10,7 +10,14 @@
 import type { Command } from './command.ts'
 import { ack, ackBatch } from './commands/ack.ts'
 import { cancel } from './commands/cancel.ts'
-import { deleteCron, listCrons, setCron, takeTick } from './commands/cron.ts'
+import {
+  deleteCron,
+  listCrons,
+  sendTicksAgain,
+  setCron,
+  takeTick,
+  tickTaken,
+} from './commands/cron.ts'
 import { listDead, purgeDead, retryDead } from './commands/dead-letters.ts'
 import { fail } from './commands/fail.ts'
 import { getJob, getResult, getState } from './commands/inspect.ts'
@@ -168,6 +175,11 @@ export class Shard {
     takeTick(this.ctx, cron)
   }
 
+  tickTaken(name: string, tickMs: number, nowMs: number): void {
+    this.moveTo(nowMs)
+    tickTaken(this.ctx, name, tickMs)
+  }
+
   giveBack(unwritten: Unwritten, nowMs: number): void {
     this.moveTo(nowMs)
     giveBack(this.ctx, unwritten)
@@ -176,6 +188,11 @@ export class Shard {
   holderClosed(holder: number, nowMs: number): void {
     this.moveTo(nowMs)
     holderClosed(this.ctx, holder)
+  }
+
+  /** Its waiting pulls will not be answered; what it holds stays held. */
+  forgetPulls(holder: number): void {
+    this.state.due.noteStale(this.ctx.waits.forgetHolder(holder))
   }
 
   /** Slots that were held are given on. */
@@ -197,9 +214,10 @@ export class Shard {
     return [...new Set([...this.ctx.waits.holders(), ...this.state.holders.holders()])]
   }
 
-  /** After shards changed owner: jobs that wait for others ask for them again. */
+  /** After shards changed owner: jobs that wait for others ask for them again, ticks on their way are sent again. */
   askAgain(): void {
     for (const seq of [...this.state.parkedSeqs]) askParents(this.ctx, seq)
+    sendTicksAgain(this.ctx)
   }
 
   /** Nothing would be lost with it: no job, cron, setting or waiting pull. */

@@ -16,7 +16,9 @@ import type { ShardContext } from './shard-context.ts'
 /** Handles what is due at `ctx.nowMs`, up to a bound; the rest stays due. */
 export function tick(ctx: ShardContext): void {
   const { due } = ctx.state
+  let crons = 0
   for (let i = 0; i < limits.timersPerTickMax && due.topDueMs() <= ctx.nowMs; i++) {
+    if (kindOf(due.topKey()) === TimerKind.cron && ++crons > limits.cronsPerTickMax) break
     const dueMs = due.topDueMs()
     const key = due.popKey()
     fire(ctx, dueMs, kindOf(key), seqOf(key))
@@ -43,7 +45,7 @@ function fire(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): void
     }
     case TimerKind.cron: {
       const cron = ctx.state.cronsByNo.get(seq)
-      if (cron !== undefined && cron.nextRunMs === dueMs) fireCron(ctx, cron)
+      if (cron !== undefined && cron.timerMs === dueMs) fireCron(ctx, cron)
       return
     }
     case TimerKind.retention:
@@ -111,7 +113,7 @@ function refill(ctx: ShardContext, dueMs: number, queueNo: number): void {
 /** Whether a timer still has its reason; only those that pile up are looked at closely. */
 function isLive(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): boolean {
   if (kind === TimerKind.wait) return ctx.waits.byNumber(seq) !== undefined
-  if (kind === TimerKind.cron) return ctx.state.cronsByNo.get(seq)?.nextRunMs === dueMs
+  if (kind === TimerKind.cron) return ctx.state.cronsByNo.get(seq)?.timerMs === dueMs
   if (kind === TimerKind.rate || kind === TimerKind.retention) return true
   const page = ctx.state.jobs.find(seq)
   if (page === undefined) return false

@@ -218,19 +218,27 @@ describe('a PostgreSQL of the test', () => {
       await expect(own.query('select 1')).rejects.toThrow()
       await own.start()
     }
+    const all = await own.query<{ pid: number }>('select pid from pg_stat_activity where pid > 0')
+    const pids = [own.pid, ...all.map(({ pid }) => pid).filter(isAlive)]
     own.pause()
-    let isAnswered = false
-    const asked = own.query<{ n: number }>('select sum(n)::int n from kept').then((rows) => {
-      isAnswered = true
-      return rows
-    })
-    // Nothing to wait for: an answer that must not come. A connection to a frozen postmaster is only queued.
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(isAnswered).toBe(false)
+    await eventually('all of it is frozen', 5000, () =>
+      states(pids).every((state) => state === 'T'),
+    )
+    const asked = own.query<{ n: number }>('select sum(n)::int n from kept')
     own.resume()
     expect(await asked).toEqual([{ n: 3 }])
   })
 })
+
+/** Of processes that are there, one letter each; T = stopped. */
+function states(pids: readonly number[]): string[] {
+  const options = { encoding: 'utf8' } as const
+  const table = execFileSync('ps', ['-o', 'stat=', '-p', pids.join(',')], options)
+  return table
+    .trim()
+    .split(/\s+/)
+    .map((state) => state.charAt(0))
+}
 
 class Log implements EmbeddedLog {
   readonly texts: string[] = []

@@ -124,7 +124,10 @@ export class EngineHarness {
   readonly seen: SeenEvent[] = []
   /** By shard, when asked for. */
   readonly records: Buffer[][] = Array.from({ length: limits.shards }, () => [])
+  /** As they were sent. */
   readonly ticks: CronTick[] = []
+  /** Letters about crons that do not arrive. */
+  readonly lostLetters = new Set<'cronTick' | 'cronTaken'>()
   private readonly command = new Command()
   private letters: (() => void)[] = []
 
@@ -352,7 +355,12 @@ export class EngineHarness {
         this.letter(child, (shard) => shard.told(child, parent, outcome, this.nowMs)),
       cronTick: (tick) => {
         this.ticks.push(tick)
+        if (this.lostLetters.has('cronTick')) return
         this.letters.push(() => this.shardOf(tick.queue).takeTick(tick, this.nowMs))
+      },
+      cronTaken: (name, tickMs) => {
+        if (this.lostLetters.has('cronTaken')) return
+        this.letters.push(() => this.shardOf(name).tickTaken(name, tickMs, this.nowMs))
       },
     }
   }

@@ -18,13 +18,16 @@ export type FaultyCall = Exclude<keyof Storage, 'start' | 'stop'>
 export class FaultPlan {
   /** Calls so far, by name. */
   readonly calls: FaultyCall[] = []
-  /** The first one is 1. */
+  /** The first call that fails; the first of all is 1. */
   failAt = 0
+  /** Calls in a row that fail. */
+  times = 1
   kind: FaultKind = 'transient'
 
   next(call: FaultyCall): FaultKind | null {
     this.calls.push(call)
-    return this.calls.length === this.failAt ? this.kind : null
+    const since = this.calls.length - this.failAt
+    return since >= 0 && since < this.times ? this.kind : null
   }
 }
 

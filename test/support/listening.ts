@@ -6,6 +6,7 @@ import { limits } from '../../src/engine/limits.ts'
 import { Authenticator } from '../../src/transports/tcp/auth.ts'
 import { type Endpoint, Listener } from '../../src/transports/tcp/listener.ts'
 import type { Log } from '../../src/transports/tcp/log.ts'
+import type { Moves } from '../../src/transports/tcp/moving.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 import { FakeGate } from './fake-gate.ts'
 import { LineClient } from './line-client.ts'
@@ -24,6 +25,7 @@ export interface ListeningOptions {
   frameBytesMax?: number
   connectionsMax?: number
   endpoints?: Endpoint[]
+  moves?: Moves
 }
 
 export async function listening(options: ListeningOptions = {}): Promise<Listening> {
@@ -40,7 +42,8 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     auth: new Authenticator(options.tokens ?? [], { nowMs: () => clock.ms }),
     log,
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
-    move: null,
+    clock: { nowMs: () => clock.ms },
+    moves: options.moves ?? null,
     origin: { worker: 3, incarnation: 1 },
     connectionsMax: options.connectionsMax ?? 100,
   })

@@ -34,10 +34,10 @@ export class ServerProcess {
   private readonly child: ChildProcess
   private exit: Exit | null = null
 
-  /** Starts it; `ready` follows. Settings are environment variables. */
-  constructor(settings: Readonly<Record<string, string>>) {
+  /** Starts it; `ready` follows. Settings are environment variables. `main`: a script that imports the built server. */
+  constructor(settings: Readonly<Record<string, string>>, main = MAIN) {
     if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: build the server first`)
-    this.child = spawn(process.execPath, [MAIN], {
+    this.child = spawn(process.execPath, [main], {
       // The caller's own settings must not leak in.
       env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', WORKERS: '2', ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],

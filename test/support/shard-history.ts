@@ -252,6 +252,7 @@ export function crashIn(engine: EngineHarness, frame: Frame): void {
     skipped: frame['skipped'] as number,
     gone: [frame['gone'] as number],
   })
+  engine.advance(0)
 }
 
 export function playStep(engine: EngineHarness, player: Player, step: Step): void {

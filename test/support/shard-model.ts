@@ -175,7 +175,8 @@ export class ShardModel extends ShardRules {
     const parsed = parseSchedule(schedule)
     if ('code' in parsed) return refusal(parsed.code)
     const next = nextRunMs(parsed, this.nowMs)
-    this.crons.set(name, { no: this.cronNo++, name, queue, data, schedule, priority, next })
+    const terms = { no: this.cronNo++, name, queue, data, schedule, priority }
+    this.crons.set(name, { ...terms, next, sent: null, timer: next })
     return OK
   }
 
@@ -203,6 +204,9 @@ export class ShardModel extends ShardRules {
     const jobs = this.jobs.filter((job) => job.shard === shard && job.state === 'active')
     // Timers follow from the state alone.
     for (const job of jobs) job.leaseTimer = job.leaseUntil + 1
+    for (const cron of this.crons.values()) {
+      if (shardOfQueue(cron.name) === shard) Object.assign(cron, { sent: null, timer: cron.next })
+    }
     const held = jobs.filter((job) => job.holder === gone && gone > 0)
     held.sort((a, b) => a.token - b.token)
     for (const job of held) this.giveBack(job)
@@ -277,7 +281,7 @@ export class ShardModel extends ShardRules {
     }
     for (const cron of this.crons.values()) {
       if (shard !== null && shardOfQueue(cron.name) !== shard) continue
-      dues.push({ at: cron.next, key: cron.no * 8 + KEY_CRON, run: () => this.fire(cron) })
+      dues.push({ at: cron.timer, key: cron.no * 8 + KEY_CRON, run: () => this.fire(cron) })
     }
     for (const [no, list] of this.finished) {
       const oldest = list[0]
@@ -335,17 +339,34 @@ export class ShardModel extends ShardRules {
   }
 
   private fire(cron: ModelCron): void {
-    const tickMs = cron.next
-    const parsed = parseSchedule(cron.schedule)
-    if ('code' in parsed) throw new Error(parsed.text)
-    do cron.next = nextRunMs(parsed, cron.next)
-    while (cron.next <= this.nowMs)
-    const { name, queue, data, priority } = cron
+    const oldest = this.nowMs - this.catchUpMs
+    if (cron.sent === null) {
+      cron.sent = cron.next
+      for (let at = cron.next; at < oldest; at = runAfter(cron, at)) cron.sent = at
+    }
+    cron.timer = this.nowMs + 1000
+    const { name, queue, data, priority, sent } = cron
     this.letters.push(() => {
       const key = `${shardOfQueue(queue)} ${name}`
-      if (tickMs <= (this.ticks.get(key) ?? 0) || this.memoryFull) return
-      this.ticks.set(key, tickMs)
-      this.add(this.queue(queue), [{ data, priority }])
+      if (sent > (this.ticks.get(key) ?? 0)) {
+        if (this.memoryFull) return
+        this.ticks.set(key, sent)
+        this.add(this.queue(queue), [{ data, priority }])
+      }
+      this.letters.push(() => this.taken(name, sent))
     })
   }
+
+  private taken(name: string, tickMs: number): void {
+    const cron = this.crons.get(name)
+    if (cron?.sent !== tickMs) return
+    cron.next = runAfter(cron, tickMs)
+    Object.assign(cron, { sent: null, timer: cron.next })
+  }
+}
+
+function runAfter(cron: ModelCron, ms: number): number {
+  const parsed = parseSchedule(cron.schedule)
+  if ('code' in parsed) throw new Error(parsed.text)
+  return nextRunMs(parsed, ms)
 }

@@ -73,7 +73,11 @@ export interface ModelCron {
   data: unknown
   schedule: string
   priority: number
+  /** The first tick that is not known to have fired. */
   next: number
+  /** The tick on its way. */
+  sent: number | null
+  timer: number
 }
 
 export interface PushFields {
@@ -112,9 +116,12 @@ export class ShardRules {
   protected readonly finished = new Map<number, ModelJob[]>()
   protected letters: (() => void)[] = []
   protected cronNo = 0
+  /** So old may a missed tick be and fire all the same. */
+  protected readonly catchUpMs: number
 
-  constructor(nowMs: number, retention: ModelRetention) {
+  constructor(nowMs: number, retention: ModelRetention, catchUpMs: number) {
     this.nowMs = nowMs
+    this.catchUpMs = catchUpMs
     this.retention = retention
   }
 

@@ -51,11 +51,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:os',
       'node:path',
       'node:process',
+      'node:v8',
     ],
   },
   'src/transports/': {
     folders: ['src/engine/'],
-    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path'],
+    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:v8'],
   },
 }
 

@@ -67,6 +67,8 @@ export function evolveCronSet(state: ShardState, terms: CronTerms): void {
     schedule,
     priority: terms.priority,
     nextRunMs: terms.nextRunMs,
+    sentMs: 0,
+    timerMs: terms.nextRunMs,
   }
   state.crons.set(terms.name, cron)
   state.cronsByNo.set(no, cron)
@@ -82,11 +84,13 @@ export function evolveCronRemoved(state: ShardState, name: string): void {
   state.due.noteStale()
 }
 
-/** Record `cronFired`: its tick is on its way; the next one is `nextRunMs`. */
+/** Record `cronFired`: its tick is taken; the next one is `nextRunMs`. */
 export function evolveCronFired(state: ShardState, name: string, nextRunMs: number): void {
   const cron = state.crons.get(name)
   if (cron === undefined) return
   cron.nextRunMs = nextRunMs
+  cron.sentMs = 0
+  cron.timerMs = nextRunMs
   state.due.add(nextRunMs, timerKey(TimerKind.cron, cron.no))
 }
 

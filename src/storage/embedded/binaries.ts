@@ -4,13 +4,15 @@
 // 1. npm packages hold no symbolic links, so the package lists those that its libraries need and has a script to
 //    make them, which npm need not run. They are made here, at first use; several processes may do so at once.
 // 2. Where the package cannot be used in place (its folder is read-only, or the account that runs PostgreSQL cannot
-//    reach it, as below root's home) a copy is made in the data directory, once per version. `LD_LIBRARY_PATH`
-//    was tried instead: macOS does not pass its like on to what `initdb` starts through a shell.
+//    reach it, as below root's home) a copy is made in the data directory, once per version. Rejected:
+//    `LD_LIBRARY_PATH`, whose like on macOS is not passed on to what `initdb` starts through a shell.
 
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -94,7 +96,8 @@ function copy(from: string, to: string, account: Account | null): void {
   const draft = mkdtempSync(`${to}-`)
   try {
     cpSync(from, draft, { recursive: true })
-    restoreLinks(draft)
+    openFolders(draft)
+    if (!restoreLinks(draft)) throw new Error('no symbolic links can be made there')
     giveTo(account, draft)
     renameSync(draft, to)
   } catch (cause) {
@@ -102,5 +105,13 @@ function copy(from: string, to: string, account: Account | null): void {
     // Another process was faster.
     if (existsSync(to)) return
     throw new StorageFault('embedded_failed', `cannot copy PostgreSQL to ${to}`, false, cause)
+  }
+}
+
+/** A copy of a read-only folder is read-only; and `mkdtemp` made the outermost one private. */
+function openFolders(path: string): void {
+  chmodSync(path, 0o755)
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) openFolders(join(path, entry.name))
   }
 }

@@ -39,7 +39,6 @@ export async function prepareCluster(
   account: Account | null,
   log: EmbeddedLog,
 ): Promise<void> {
-  refuseUnreachable(cluster, account)
   removeDrafts(cluster)
   if (!existsSync(join(cluster, 'PG_VERSION'))) {
     const startMs = performance.now()
@@ -55,9 +54,9 @@ export async function prepareCluster(
   giveTo(account, cluster)
 }
 
-function refuseUnreachable(cluster: string, account: Account | null): void {
-  // The cluster itself need not exist yet: the folder that holds it is the last one on the way.
-  const closed = folderInTheWay(join(dirname(cluster), 'x'), account)
+/** The cluster need not exist yet, the folder that holds it must. */
+export function refuseUnreachable(cluster: string, account: Account | null): void {
+  const closed = folderInTheWay(cluster, account)
   if (account === null || closed === null) return
   const text = `PostgreSQL does not run as root, and the account it runs as (uid ${account.uid}) cannot enter ${closed}: set DATA_DIR to a folder that it can reach, such as /var/lib/flashq, or start the server as another user`
   throw new StorageFault('embedded_unreachable', text, false)

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFault } from '../../engine/storage-port.ts'
 import { accountFor } from './account.ts'
 import { installedBinaries, usableBinaries } from './binaries.ts'
-import { prepareCluster } from './cluster.ts'
+import { prepareCluster, refuseUnreachable } from './cluster.ts'
 import { Postmaster } from './postmaster.ts'
 import type { EmbeddedLog } from './postmaster-log.ts'
 import { settlePrevious } from './previous.ts'
@@ -88,6 +88,7 @@ async function prepare(dataDir: string, options: EmbeddedOptions): Promise<Prepa
   mkdirSync(dataDir, { recursive: true })
   const cluster = join(dataDir, 'postgres')
   const account = accountFor(cluster)
+  refuseUnreachable(cluster, account)
   await settlePrevious(cluster, log)
   const binaries = usableBinaries(installedBinaries(), account, dataDir)
   await prepareCluster(cluster, binaries, account, log)

@@ -10,7 +10,7 @@ import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Account } from './account.ts'
+import { type Account, folderInTheWay } from './account.ts'
 
 export const SOCKET_PORT = 5432
 const SOCKET_PATH_BYTES_MAX = 103
@@ -26,7 +26,7 @@ export class RunFolder {
   }
 
   static async make(account: Account | null): Promise<RunFolder> {
-    const path = mkdtempSync(join(shortFolder(tmpdir()), 'flashq-'))
+    const path = mkdtempSync(join(parentFor(account), 'flashq-'))
     const owner = createServer((socket) => socket.destroy())
     await new Promise<void>((resolve, reject) => {
       owner.once('error', reject)
@@ -67,7 +67,9 @@ function ownerSocket(runFolder: string): string {
   return join(runFolder, 'owner')
 }
 
-function shortFolder(preferred: string): string {
-  const longest = Buffer.byteLength(join(preferred, LONGEST_NAME))
-  return longest <= SOCKET_PATH_BYTES_MAX ? preferred : '/tmp'
+function parentFor(account: Account | null): string {
+  const preferred = tmpdir()
+  const longest = join(preferred, LONGEST_NAME)
+  const isShort = Buffer.byteLength(longest) <= SOCKET_PATH_BYTES_MAX
+  return isShort && folderInTheWay(join(preferred, 'x'), account) === null ? preferred : '/tmp'
 }

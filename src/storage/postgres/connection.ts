@@ -216,6 +216,8 @@ export class Connection {
     try {
       client = new Client({
         connectionString: this.settings.url,
+        // Set again below, whatever the address says. From the start, so that a session that hangs there has a name.
+        application_name: this.settings.applicationName,
         stream: () => socket,
         keepAlive: true,
         keepAliveInitialDelayMillis: KEEP_ALIVE_MS,

@@ -9,8 +9,10 @@
 //   │ open │────────────────▶│ finishing │───────────────────▶│ ended │──────────────────────▶│ closed │
 //   └──────┘                 └───────────┘                    └───────┘                       └────────┘
 //     frames run               input is discarded,              FIN is sent                      ▲
-//     │                        waiting pulls are over                                            │
-//     └───────────────────────── error, peer gone, peer never reads ────────────────────────────-┘
+//   │ ▲ │                        waiting pulls are over                                            │
+//   │ │ └───────────────────────── error, peer gone, peer never reads ────────────────────────────-┘
+//   ▼ │ can't go
+//   leaving ──▶ the other worker (leaving.ts; arriving.ts where it comes from one)
 //
 // 1. A turn is one chunk: its frames run, their replies leave in one write, then the gate may serve
 //    waiting pulls. So an ACK's reply is on its way before the job that its slot lets go (T2).
@@ -19,22 +21,27 @@
 // 3. End of input ends the peer's waiting pulls: a consumer that died looks just like one that has only stopped
 //    sending, and a job sent to the dead is lost to everybody. Other replies are still sent.
 // 4. When the socket is closed, every job in a line that was not written goes back to its queue.
+// 5. A connection that leaves is `stalled`: nothing is read and no frame runs until it is elsewhere, or stays.
 
 import type { Socket } from 'node:net'
 import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import { Op, opNames, routeOf } from '../../engine/op.ts'
-import type { Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import type { Clock, Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
+import type { Arriving } from './arriving.ts'
 import type { Authenticator } from './auth.ts'
-import { askedBy, lookAt, UNSURE } from './first-look.ts'
+import { Asked, askedBy, lookAt, UNSURE } from './first-look.ts'
+import { keepPull, pullAfter } from './kept-pull.ts'
+import { type Host, Leaving } from './leaving.ts'
 import type { Log } from './log.ts'
+import { type Moves, writeState } from './moving.ts'
 import { Output } from './output.ts'
 import { readInto } from './read-buffer.ts'
-import { Asked, ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
+import { ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a peer that we have finished with may keep its side open. */
@@ -48,27 +55,35 @@ export interface ConnectionServices {
   readonly codec: WireCodec
   readonly auth: Authenticator
   readonly log: Log
+  readonly clock: Clock
   readonly frameBytesMax: number
-  /**
-   * Takes a connection, whose socket is paused and silent, to the worker `session.away`. Null where there is
-   * no other worker to go to.
-   */
-  readonly move: ((socket: Socket, session: Session, authed: boolean) => void) | null
+  /** Null where there is no other worker to go to. */
+  readonly moves: Moves | null
+}
+
+/** What becomes of a connection. */
+export interface Owner {
+  closed(connection: Connection): void
+  /** It is on its way to another worker, … */
+  leaves(connection: Connection): void
+  /** … and arrived there, or was lost. */
+  left(): void
 }
 
 /** Scratch of all connections: valid from a scan to the end of the same frame. */
 const command = new Command()
 
-export class Connection implements ReplyQueueOwner {
+export class Connection implements ReplyQueueOwner, Host {
   readonly session: Session
+  readonly output: Output
+  readonly replies: ReplyQueue
+  readonly subscriptions: Subscriptions
   private readonly socket: Socket
   private readonly services: ConnectionServices
-  private readonly onClosed: (connection: Connection) => void
+  private readonly owner: Owner
   private readonly framer: Framer
-  private readonly output: Output
-  private readonly replies: ReplyQueue
-  private readonly subscriptions: Subscriptions
-  private state: 'open' | 'finishing' | 'ended' | 'closed' = 'open'
+  private state: 'open' | 'leaving' | 'finishing' | 'ended' | 'closed' = 'open'
+  private leaving: Leaving | null = null
   private authed: boolean
   /** The peer sends no more. */
   private inputEnded = false
@@ -81,35 +96,59 @@ export class Connection implements ReplyQueueOwner {
   private lingerTimer: NodeJS.Timeout | null = null
   private readonly wakeUp = (): void => this.wake()
 
+  /** `arriving`: it comes from another worker, with that state. */
   constructor(
     socket: Socket,
     session: Session,
-    authed: boolean,
     services: ConnectionServices,
-    onClosed: (connection: Connection) => void,
+    owner: Owner,
+    arriving: Arriving | null,
   ) {
     this.socket = readInto(socket, (chunk) => this.data(chunk))
     this.session = session
     this.services = services
-    this.onClosed = onClosed
-    this.authed = authed
+    this.owner = owner
+    this.authed = arriving?.state.authed ?? !services.auth.required
     this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
     this.output = new Output(this.socket, () => this.progressed())
     this.replies = new ReplyQueue(this.output, this)
-    this.subscriptions = new Subscriptions(services.gate, this.output, () => this.replied())
+    this.subscriptions = arriving?.subscriber ?? new Subscriptions(services.gate)
   }
 
-  start(): void {
+  /** `arriving` as above. */
+  start(arriving: Arriving | null): void {
     const { socket } = this
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.on('end', () => this.inputEnds())
     socket.on('error', (error) => this.failed(error))
     socket.on('close', () => this.closed())
+    this.subscriptions.attach(this.output, () => this.replied())
+    if (arriving !== null) this.resume(arriving)
+  }
+
+  /**
+   * It goes to another worker as soon as it can, unless it is ending anyway. It may turn out that it can't: then it
+   * goes on here, and may be asked again.
+   */
+  leave(to: number): void {
+    const { services, framer } = this
+    if (this.state !== 'open' || this.inputEnded || framer.tooLarge || services.moves === null)
+      return
+    this.state = 'leaving'
+    if (!this.stalled) this.socket.pause()
+    this.stalled = true
+    this.leaving = new Leaving(this, services.moves, to)
+    this.leaving.advance()
+  }
+
+  get isLeaving(): boolean {
+    return this.state === 'leaving'
   }
 
   /** Takes no more commands, and closes when what it owes is answered and sent. */
   drain(): void {
+    if (this.state === 'leaving') this.stay()
     this.finish(refusals.draining)
     this.schedule()
   }
@@ -126,8 +165,73 @@ export class Connection implements ReplyQueueOwner {
     this.services.gate.giveBack(handed)
   }
 
+  pack(): Buffer {
+    const { codec, clock } = this.services
+    const nowMs = clock.nowMs()
+    return writeState({
+      authed: this.authed,
+      owed: this.replies.pack((slot) => lineNow(slot, codec, nowMs)),
+      rest: this.framer.left(),
+      subscriptions: this.subscriptions.all(),
+    })
+  }
+
+  release(): Socket {
+    const { socket } = this
+    this.state = 'closed'
+    this.leaving = null
+    this.framer.close()
+    this.replies.abandon()
+    socket.removeAllListeners()
+    socket.on('error', () => undefined)
+    // The session goes on elsewhere, so it is not closed here.
+    this.owner.leaves(this)
+    return socket
+  }
+
+  stays(): void {
+    this.stay()
+    this.subscriptions.renew()
+    this.askPullsAgain()
+    this.services.gate.turnEnded()
+    this.schedule()
+  }
+
+  left(): void {
+    this.owner.left()
+  }
+
+  private stay(): void {
+    this.leaving?.cancel()
+    this.leaving = null
+    this.state = 'open'
+    this.session.leaving = false
+    this.session.away = -1
+    this.session.awayCount = 0
+  }
+
+  private resume({ state }: Arriving): void {
+    this.replies.unpack(state.owed, this.services.clock.nowMs())
+    this.askPullsAgain()
+    this.framer.feed(state.rest)
+    this.run()
+  }
+
+  /** They wait nowhere any more. */
+  private askPullsAgain(): void {
+    const { gate, codec, clock } = this.services
+    const nowMs = clock.nowMs()
+    for (const slot of this.replies.waiting()) {
+      const line = lineNow(slot, codec, nowMs)
+      gate.submit(line, 0, line.length - 1, slot, this.session)
+    }
+  }
+
   private data(chunk: Buffer): void {
-    if (this.state !== 'open') return
+    if (this.state !== 'open') {
+      if (this.state === 'leaving') throw new Error('a chunk came while the connection leaves')
+      return
+    }
     if (this.stalled) throw new Error('a chunk came while reading was stopped')
     this.framer.feed(chunk)
     this.run()
@@ -195,7 +299,11 @@ export class Connection implements ReplyQueueOwner {
       if (asked === ANSWERED) return
     }
     const slot = this.replies.next(asked as Asked)
-    this.services.gate.submit(bytes, from, to, slot, this.session)
+    const { gate, codec, clock } = this.services
+    gate.submit(bytes, from, to, slot, this.session)
+    if (asked !== Asked.other && !slot.done) {
+      this.replies.keep(slot, keepPull(codec, bytes, from, to), clock.nowMs())
+    }
     this.replies.settle(slot)
   }
 
@@ -280,7 +388,7 @@ export class Connection implements ReplyQueueOwner {
   private progressed(): void {
     this.subscriptions.caughtUp()
     if (this.stalled) this.schedule()
-    if (this.session.awayCount >= limits.commandsBeforeMove) this.moveIfQuiet()
+    if (this.session.awayCount >= limits.commandsBeforeMove) this.leaveIfQuiet()
   }
 
   private wake(): void {
@@ -292,6 +400,7 @@ export class Connection implements ReplyQueueOwner {
       this.run()
       if (this.state === 'open' && !this.stalled) this.socket.resume()
     } else {
+      this.leaving?.advance()
       this.settle()
     }
   }
@@ -320,26 +429,16 @@ export class Connection implements ReplyQueueOwner {
     this.lingerTimer.unref()
   }
 
-  /** All its commands are for one other worker: the connection goes there, when nothing is on its way. */
-  private moveIfQuiet(): void {
-    const { services, session, socket } = this
+  /** All its commands are for one other worker: the connection goes there, when nothing but pulls is on its way. */
+  private leaveIfQuiet(): void {
+    const { session } = this
     const quiet =
-      this.state === 'open' &&
-      !this.inputEnded &&
       !this.stalled &&
       !this.inTurn &&
       this.framer.isEmpty &&
-      this.replies.owed === 0 &&
       this.output.unsentBytes === 0 &&
-      this.subscriptions.isEmpty
-    if (services.move === null || !quiet || session.workersUsed !== 1 << session.away) return
-    this.state = 'closed'
-    socket.pause()
-    socket.removeAllListeners()
-    socket.on('error', () => undefined)
-    // The session goes on there, so it is not closed here.
-    this.onClosed(this)
-    services.move(socket, session, this.authed)
+      this.replies.onlyPullsWait
+    if (quiet && session.workersUsed === 1 << session.away) this.leave(session.away)
   }
 
   private endSession(): void {
@@ -359,12 +458,13 @@ export class Connection implements ReplyQueueOwner {
     this.state = 'closed'
     const { gate } = this.services
     if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
+    this.leaving?.cancel()
     this.framer.close()
     for (const handed of this.output.abandon()) gate.giveBack(handed)
     for (const handed of this.replies.abandon()) gate.giveBack(handed)
     this.endSession()
     gate.turnEnded()
-    this.onClosed(this)
+    this.owner.closed(this)
   }
 }
 
@@ -378,4 +478,10 @@ function answerCancelled(slot: Slot, refusal: Refusal | null): void {
   if (refusal !== null) writeRefusal(out, refusal)
   else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
   slot.close(null)
+}
+
+/** The frame of a pull that waits, with what is left of its `wait`. */
+function lineNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
+  if (line === null) throw new Error('a pull waits whose frame was not kept')
+  return pullAfter(codec, line, nowMs - keptMs)
 }

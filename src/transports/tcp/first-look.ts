@@ -7,7 +7,10 @@
 // A name with escapes in it never passes for another one: what follows the quote must be capitals.
 
 import { Op } from '../../engine/op.ts'
-import { Asked } from './reply-queue.ts'
+
+/** What a frame asks for, as far as its reply's place is concerned. */
+export const Asked = { other: 0, pull: 1, pullBatch: 2 } as const
+export type Asked = (typeof Asked)[keyof typeof Asked]
 
 export const UNSURE = -1
 

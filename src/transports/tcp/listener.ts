@@ -3,11 +3,12 @@
 // 1. All endpoints are bound before `start` resolves; if one cannot be, none is, and it rejects.
 // 2. An error of accepting (no descriptors left, a peer that gave up) is logged and survived.
 // 3. There are at most `connectionsMax` connections; one more is told so and closed.
-// 4. After `stop` or `drain` nothing is left: no server, socket or timer. Both may be called again.
+// 4. After `stop`, `drain` or `evacuate` nothing is left: no server, socket or timer. They may be called again.
 //
-// In a worker of `node:cluster` the primary binds, and the workers share the socket: nothing is different here.
+// In a worker of `node:cluster` the primary accepts and hands out the connections. One that comes to a worker that has
+// just closed its server goes back, and to the next worker: nobody is refused while one worker is evacuated.
 //
-// Next: connection.ts
+// Next: connection.ts; arriving.ts for connections of other workers
 
 import {
   type AddressInfo,
@@ -18,14 +19,19 @@ import {
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
 import { type HolderOrigin, holderOf } from '../../engine/holder-number.ts'
-import type { Session } from '../../engine/ports.ts'
+import { newSession } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
-import { Connection, type ConnectionServices } from './connection.ts'
+import { Arriving } from './arriving.ts'
+import { Connection, type ConnectionServices, type Owner } from './connection.ts'
 
 const BACKLOG = 1024
 /** Accepting may fail in a tight loop: it is logged once in a while. */
 const LOG_EVERY = 1000
+/** While a worker is evacuated: so many connections begin to leave at once, and as many more when they have arrived… */
+const LEAVING_MAX = 64
+/** … or after this time, because some may have to wait for their peers. */
+const LEAVE_EVERY_MS = 50
 
 export type Endpoint =
   | { readonly host: string; readonly port: number }
@@ -38,7 +44,7 @@ export interface ListenerOptions extends ConnectionServices {
   readonly connectionsMax: number
 }
 
-export class Listener {
+export class Listener implements Owner {
   private readonly endpoints: readonly Endpoint[]
   private readonly options: ListenerOptions
   private readonly servers: Server[] = []
@@ -48,15 +54,19 @@ export class Listener {
   private refused = 0
   private onEmpty: (() => void) | null = null
   private isOver = false
+  /** It is over here, but not elsewhere: connections leave instead of being closed. */
+  private evacuating = false
+  /** Connections that have left and have not arrived. */
+  private underway = 0
 
   constructor(endpoints: readonly Endpoint[], options: ListenerOptions) {
     this.endpoints = endpoints
     this.options = options
   }
 
-  /** Connections that are open now. */
+  /** Connections that are open now, or on their way to another worker. */
   get size(): number {
-    return this.connections.size
+    return this.connections.size + this.underway
   }
 
   /** Where it listens, in the order of the endpoints: with the real port where 0 was asked for. */
@@ -83,12 +93,55 @@ export class Listener {
    */
   async drain(timeoutMs: number): Promise<void> {
     this.close()
+    this.evacuating = false
     for (const connection of this.connections) connection.drain()
     const timer = setTimeout(() => {
       for (const connection of this.connections) connection.destroy()
     }, timeoutMs)
     await this.empty()
     clearTimeout(timer)
+  }
+
+  /**
+   * Accepts no more, and moves every connection to another worker. What can't move within `timeoutMs` is drained, and
+   * gets as long for that. Resolves when no connection is left here, and all that have left are served elsewhere.
+   */
+  async evacuate(timeoutMs: number): Promise<void> {
+    this.close()
+    this.evacuating = true
+    this.leaveSome(LEAVING_MAX)
+    const every = setInterval(() => this.leaveSome(LEAVING_MAX), LEAVE_EVERY_MS)
+    const end = setTimeout(() => {
+      clearInterval(every)
+      this.drain(timeoutMs).catch(() => undefined)
+    }, timeoutMs)
+    await this.empty()
+    clearInterval(every)
+    clearTimeout(end)
+  }
+
+  /** Another worker sends a connection; null: not here. `usedBefore`: see Session. */
+  expect(state: Buffer, usedBefore: number): Arriving | null {
+    if (this.isOver) return null
+    const session = newSession(this.nextHolder(), usedBefore)
+    const { gate } = this.options
+    return new Arriving(state, session, gate, (socket, arriving) => this.connect(socket, arriving))
+  }
+
+  closed(connection: Connection): void {
+    this.connections.delete(connection)
+    this.checkEmpty()
+  }
+
+  leaves(connection: Connection): void {
+    this.underway++
+    this.connections.delete(connection)
+  }
+
+  left(): void {
+    this.underway--
+    if (this.evacuating) this.leaveSome(1)
+    this.checkEmpty()
   }
 
   private async listen(endpoint: Endpoint): Promise<Server> {
@@ -108,32 +161,41 @@ export class Listener {
   }
 
   private accept(socket: Socket): void {
-    if (this.isOver || this.connections.size >= this.options.connectionsMax) {
+    if ((this.isOver && !this.evacuating) || this.connections.size >= this.options.connectionsMax) {
       this.refuse(socket)
       return
     }
-    this.connect(socket, !this.options.auth.required)
+    this.connect(socket, null)
   }
 
-  /** A connection that another worker was serving goes on here; returns its new session. Null: it was refused. */
-  adopt(socket: Socket, authed: boolean): Session | null {
-    socket.allowHalfOpen = true
-    if (this.isOver) {
-      this.refuse(socket)
-      return null
-    }
-    return this.connect(socket, authed)
-  }
-
-  private connect(socket: Socket, authed: boolean): Session {
-    const holder = holderOf(this.options.origin, ++this.connectionCount)
-    const session: Session = { holder, workersUsed: 0, away: -1, awayCount: 0 }
-    const connection = new Connection(socket, session, authed, this.options, (closed) =>
-      this.left(closed),
-    )
+  private connect(socket: Socket, arriving: Arriving | null): void {
+    const session = arriving?.session ?? newSession(this.nextHolder())
+    const connection = new Connection(socket, session, this.options, this, arriving)
     this.connections.add(connection)
-    connection.start()
-    return session
+    connection.start(arriving)
+    // It was on its way here already.
+    if (this.isOver && !this.evacuating) connection.drain()
+  }
+
+  private nextHolder(): number {
+    return holderOf(this.options.origin, ++this.connectionCount)
+  }
+
+  /** So many more connections leave. Each is at the end of the line then, so those that could not are asked again. */
+  private leaveSome(count: number): void {
+    const { moves } = this.options
+    if (moves === null) return
+    let left = count
+    for (const connection of [...this.connections]) {
+      if (left === 0) return
+      if (connection.isLeaving) continue
+      const to = moves.target(connection.session)
+      if (to < 0) return
+      this.connections.delete(connection)
+      this.connections.add(connection)
+      connection.leave(to)
+      left--
+    }
   }
 
   private refuse(socket: Socket): void {
@@ -157,9 +219,8 @@ export class Listener {
     }
   }
 
-  private left(connection: Connection): void {
-    this.connections.delete(connection)
-    if (this.connections.size === 0) this.onEmpty?.()
+  private checkEmpty(): void {
+    if (this.size === 0) this.onEmpty?.()
   }
 
   private close(): void {
@@ -169,7 +230,7 @@ export class Listener {
   }
 
   private async empty(): Promise<void> {
-    while (this.connections.size > 0) {
+    while (this.size > 0) {
       await new Promise<void>((resolve) => {
         const before = this.onEmpty
         this.onEmpty = () => {

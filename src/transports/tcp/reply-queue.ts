@@ -9,15 +9,14 @@
 // 2. A reply that is not its turn yet is rendered into a buffer of its own and held.
 // 3. A pull that was cancelled, or whose connection is gone, may still be answered: the line goes
 //    nowhere, and the jobs it hands over go back.
+// 4. A pull that is not answered within its submit keeps its frame, so that it can be asked again elsewhere.
 
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
+import { Asked } from './first-look.ts'
+import { isPull, type KeptPull, type KeptReply } from './moving.ts'
 import type { Output } from './output.ts'
 import { borrowWriter, returnWriter } from './writer-pool.ts'
-
-/** What the frame of a slot asks for, as far as its reply's place is concerned. */
-export const Asked = { other: 0, pull: 1, pullBatch: 2 } as const
-export type Asked = (typeof Asked)[keyof typeof Asked]
 
 export interface ReplyQueueOwner {
   /** A reply was written or is held: there may be something to flush, and there is more to hold. */
@@ -37,6 +36,10 @@ export class Slot implements ReplySlot {
   queued = false
   own: ByteWriter | null = null
   handed: Unwritten | null = null
+  /** Of a pull that waits: its frame, when it came, and its number among those of the connection. */
+  line: Buffer | null = null
+  keptMs = 0
+  serial = 0
   private readonly queue: ReplyQueue
 
   constructor(queue: ReplyQueue) {
@@ -62,6 +65,7 @@ export class ReplyQueue {
   private readonly unordered = new Set<Slot>()
   private spare: Slot | null = null
   private gone = false
+  private lastSerial = 0
 
   constructor(output: Output, owner: ReplyQueueOwner) {
     this.output = output
@@ -97,6 +101,67 @@ export class ReplyQueue {
       this.ordered.push(slot)
       this.drain()
     }
+  }
+
+  /** The pull of this slot waits. `line`: see `KeptPull`. */
+  keep(slot: Slot, line: Buffer, nowMs: number): void {
+    slot.line = line
+    slot.keptMs = nowMs
+    slot.serial = ++this.lastSerial
+  }
+
+  /** Whether nothing is unanswered but pulls that wait. */
+  get onlyPullsWait(): boolean {
+    for (let i = this.head; i < this.ordered.length; i++) {
+      const { done, line } = this.ordered[i] as Slot
+      if (!done && line === null) return false
+    }
+    for (const { line } of this.unordered) if (line === null) return false
+    return true
+  }
+
+  /** The slots of pulls that wait, in the order in which they came. */
+  waiting(): Slot[] {
+    const slots = [...this.ordered.slice(this.head), ...this.unordered]
+    return slots
+      .filter(({ done, line }) => !done && line !== null)
+      .sort((a, b) => a.serial - b.serial)
+  }
+
+  /** All that is owed, for another worker; `lineOf` a pull. What is held stays held here until it is `abandon`ed. */
+  pack(lineOf: (slot: Slot) => Buffer): (KeptPull | KeptReply)[] {
+    const kept: (KeptPull | KeptReply)[] = []
+    for (const slot of [...this.ordered.slice(this.head), ...this.unordered]) {
+      const { asked, unordered, serial, own, handed } = slot
+      if (!slot.done) kept.push({ asked, unordered, serial, line: lineOf(slot) })
+      else if (own !== null) kept.push({ bytes: own.toBuffer(), handed })
+    }
+    return kept
+  }
+
+  /** Takes over what another worker owed. The pulls are to be asked: see `waiting`. */
+  unpack(kept: readonly (KeptPull | KeptReply)[], nowMs: number): void {
+    for (const each of kept) {
+      const slot = new Slot(this)
+      if (isPull(each)) {
+        slot.asked = each.asked
+        slot.unordered = each.unordered
+        this.keep(slot, Buffer.from(each.line), nowMs)
+        slot.serial = each.serial
+        this.lastSerial = Math.max(this.lastSerial, each.serial)
+      } else {
+        slot.done = true
+        slot.place = 'own'
+        slot.own = borrowWriter()
+        slot.own.copy(each.bytes, 0, each.bytes.length)
+        slot.handed = each.handed
+        this.heldBytes += each.bytes.length
+      }
+      slot.queued = !slot.unordered
+      if (slot.unordered) this.unordered.add(slot)
+      else this.ordered.push(slot)
+    }
+    this.drain()
   }
 
   open(slot: Slot): ByteWriter {

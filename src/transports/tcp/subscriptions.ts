@@ -2,6 +2,7 @@
 //
 // 1. Lines that do not fit are dropped and counted; before the next line that does, the peer is told.
 // 2. They end with the connection, once.
+// 3. Those of a connection that is still on its way here hear already: their lines wait for it.
 
 import { limits } from '../../engine/limits.ts'
 import type { Gate, Subscriber } from '../../engine/ports.ts'
@@ -11,20 +12,40 @@ import type { Output } from './output.ts'
 
 export class Subscriptions implements Subscriber {
   private readonly gate: Gate
-  private readonly output: Output
-  private readonly onLine: () => void
-  private readonly queues = new Set<string>()
+  /** Null: the connection is on its way here. */
+  private output: Output | null = null
+  private onLine: () => void = () => undefined
+  /** By queue, the mask of events. */
+  private readonly queues: Map<string, number>
+  private early: Buffer[] = []
+  private earlyBytes = 0
   private dropped = 0
 
-  /** `onLine`: something is there to be flushed. */
-  constructor(gate: Gate, output: Output, onLine: () => void) {
+  /** `known`: those that another worker had for this connection, which are taken over. */
+  constructor(gate: Gate, known: Iterable<readonly [string, number]> = []) {
     this.gate = gate
-    this.output = output
-    this.onLine = onLine
+    this.queues = new Map(known)
   }
 
-  get isEmpty(): boolean {
-    return this.queues.size === 0
+  /** `onLine`: something is there to be flushed. */
+  attach(output: Output, onLine: () => void): void {
+    this.output = output
+    this.onLine = onLine
+    const { early } = this
+    this.early = []
+    for (const line of early) this.write(output, line)
+    this.caughtUp()
+  }
+
+  all(): (readonly [string, number])[] {
+    return [...this.queues]
+  }
+
+  /** Some of them may have gone to another worker, where the connection does not go after all. */
+  renew(): void {
+    for (const [queue, events] of this.queues) {
+      this.gate.subscribe(queue, events, this, () => undefined)
+    }
   }
 
   /** `done` is called unless it is refused. */
@@ -35,7 +56,7 @@ export class Subscriptions implements Subscriber {
     if (!this.queues.has(queue) && this.queues.size >= max) {
       return refusals.limitExceeded('subscriptions of a connection', max)
     }
-    this.queues.add(queue)
+    this.queues.set(queue, (this.queues.get(queue) ?? 0) | events)
     this.gate.subscribe(queue, events, this, done)
     return null
   }
@@ -45,32 +66,46 @@ export class Subscriptions implements Subscriber {
   }
 
   removeAll(): void {
-    for (const queue of this.queues) this.gate.unsubscribe(queue, this)
+    for (const queue of this.queues.keys()) this.gate.unsubscribe(queue, this)
     this.queues.clear()
   }
 
   event(line: Buffer): void {
+    const { output } = this
     if (this.queues.size === 0) return
-    if (this.output.unsentBytes + line.length > limits.subscriberBytesMax) {
+    const unsent = output === null ? this.earlyBytes : output.unsentBytes
+    if (unsent + line.length > limits.subscriberBytesMax) {
       this.dropped++
       return
     }
+    if (output === null) {
+      this.early.push(Buffer.from(line))
+      this.earlyBytes += line.length
+      return
+    }
     this.tellDropped()
-    this.output.open().copy(line, 0, line.length)
-    this.output.lineEnded(null)
-    this.onLine()
+    this.write(output, line)
   }
 
   /** The peer has read something: it need not wait for the next event to hear what it has missed. */
   caughtUp(): void {
-    if (this.dropped === 0 || this.output.unsentBytes > limits.subscriberBytesMax / 2) return
+    const { output } = this
+    if (this.dropped === 0 || output === null) return
+    if (output.unsentBytes > limits.subscriberBytesMax / 2) return
     this.tellDropped()
     this.onLine()
   }
 
-  private tellDropped(): void {
-    if (this.dropped === 0) return
+  /** What was dropped is told before the connection goes elsewhere. */
+  tellDropped(): void {
+    if (this.dropped === 0 || this.output === null) return
     this.output.open().ascii(`{"event":"dropped","count":${this.dropped}}\n`)
     this.dropped = 0
+  }
+
+  private write(output: Output, line: Buffer): void {
+    output.open().copy(line, 0, line.length)
+    output.lineEnded(null)
+    this.onLine()
   }
 }

@@ -69,6 +69,12 @@ export class Framer implements Tenant {
     this.taken = 0
   }
 
+  /** A copy of what came and was not handed out. */
+  left(): Buffer {
+    const { partial, chunk } = this
+    return Buffer.concat([partial.subarray(0, this.partialLength), chunk.subarray(this.taken)])
+  }
+
   /** True when there is a further frame; false when `feed` must come first, or the input is `tooLarge`. */
   next(): boolean {
     const { chunk, taken } = this

@@ -11,7 +11,12 @@ import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { ShardRunner } from '../../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../../src/engine/byte-writer.ts'
 import { holderOf } from '../../../src/engine/holder-number.ts'
-import type { ReplySlot, Session, Unwritten } from '../../../src/engine/ports.ts'
+import {
+  newSession,
+  type ReplySlot,
+  type Session,
+  type Unwritten,
+} from '../../../src/engine/ports.ts'
 import { EventHub } from '../../../src/transports/events/hub.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -86,6 +91,7 @@ class Node {
           reserve: () => undefined,
         }),
       durable: null,
+      sendSocket: (to, holder, socket) => this.workers[to]?.moves.adopt(holder, socket),
       bug: (error) => this.bugs.push(error),
     })
     await exchange.start()
@@ -134,12 +140,8 @@ class Node {
 }
 
 let lastHolder = 0
-const session = (worker: number): Session => ({
-  holder: holderOf({ worker, incarnation: 1 }, ++lastHolder),
-  workersUsed: 0,
-  away: -1,
-  awayCount: 0,
-})
+const session = (worker: number): Session =>
+  newSession(holderOf({ worker, incarnation: 1 }, ++lastHolder))
 
 function submit(exchange: Exchange | undefined, who: Session, frame: object): Slot {
   const slot = new Slot()

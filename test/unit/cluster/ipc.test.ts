@@ -17,7 +17,8 @@ const toWorker: ToWorker[] = [
   },
   { kind: 'open', port: 0 },
   { kind: 'release', count: 2 },
-  { kind: 'adopt', holder: 2 ** 32 + 1, authed: true },
+  { kind: 'adopt', holder: 2 ** 32 + 1 },
+  { kind: 'evacuate' },
   { kind: 'lease', untilMs: 12 },
   { kind: 'drain' },
   { kind: 'exit' },
@@ -31,8 +32,10 @@ const toPrimary: ToPrimary[] = [
   { kind: 'reserve', shard: 31 },
   { kind: 'released', shards: [1, 2] },
   { kind: 'serving', shards: [3] },
-  { kind: 'move', to: 1, holder: 2 ** 32 + 1, authed: false },
+  { kind: 'move', to: 1, holder: 2 ** 32 + 1 },
+  { kind: 'adopted', holder: 2 ** 32 + 1 },
   { kind: 'load', jobs: 0 },
+  { kind: 'evacuated' },
   { kind: 'drained' },
 ]
 

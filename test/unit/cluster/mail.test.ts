@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { NOBODY } from '../../../src/cluster/assignment.ts'
 import { Mail } from '../../../src/cluster/mail.ts'
 import { Routes } from '../../../src/cluster/routes.ts'
-import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import type { ParentMail } from '../../../src/engine/ports.ts'
+import { queueOfShard } from '../../support/engine-harness.ts'
 
 /** Even shards are worker 0's, odd ones those of `odd`. */
 function mailing(me: number, odd = 1) {
@@ -35,6 +35,7 @@ function mailing(me: number, odd = 1) {
     ask: (parent, child) => void got.push(['ask', parent, child]),
     tell: (child, parent, outcome) => void got.push(['tell', child, parent, outcome]),
     cronTick: (tick) => void got.push(['tick', tick.name]),
+    cronTaken: (name, tickMs) => void got.push(['taken', name, tickMs]),
   }
   return { mail, own, sent, got, shards, pending: () => pending, dropped: () => dropped }
 }
@@ -80,18 +81,19 @@ describe('mail between shards', () => {
     const there = mailing(1)
     here.mail.ask(3, 2)
     here.mail.tell(5, 2, 'failed')
-    if (shardOfQueue(tick.queue) % 2 === 1) here.mail.cronTick(tick)
-    else here.mail.ask(7, 2)
+    here.mail.cronTick({ ...tick, queue: queueOfShard(9) })
+    here.mail.cronTaken(queueOfShard(11), 5)
     for (const { worker, json } of here.sent) {
       expect(worker).toBe(1)
       there.mail.receive(json)
     }
     there.mail.deliver(there.shards)
-    expect(there.got.slice(0, 2)).toEqual([
+    expect(there.got).toEqual([
       ['ask', 3, 2],
       ['tell', 5, 2, 'failed'],
+      ['tick', 'c'],
+      ['taken', queueOfShard(11), 5],
     ])
-    expect(there.got).toHaveLength(3)
   })
 
   it('waits while its shard has no owner', () => {
@@ -107,6 +109,15 @@ describe('mail between shards', () => {
     mail.deliver(shards)
     expect(got).toEqual([])
     expect(sent).toHaveLength(2)
+  })
+
+  it('does not wait when it is about a cron, which sends it again', () => {
+    const { mail, own, sent } = mailing(0, NOBODY)
+    mail.cronTick({ ...tick, queue: queueOfShard(9) })
+    mail.cronTaken(queueOfShard(11), 5)
+    own(1)
+    mail.ownersChanged()
+    expect(sent).toEqual([])
   })
 
   it('waits for the table when the sender has a newer one', () => {

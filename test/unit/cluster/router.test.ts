@@ -10,7 +10,7 @@ import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
 import { ByteWriter } from '../../../src/engine/byte-writer.ts'
 import type { Command } from '../../../src/engine/command.ts'
 import { opNames } from '../../../src/engine/op.ts'
-import type { Reply, ReplySlot, Session } from '../../../src/engine/ports.ts'
+import { newSession, type Reply, type ReplySlot } from '../../../src/engine/ports.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
 
 const queueOf = (worker: number): string => {
@@ -79,7 +79,7 @@ function routing() {
     return true
   }
   onTestFinished(() => router.stop())
-  const session: Session = { holder: 1, workersUsed: 0, away: -1, awayCount: 0 }
+  const session = newSession(1)
   const submit = (frame: object | string): Slot => {
     const slot = new Slot()
     const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
@@ -242,7 +242,7 @@ describe('when an owner dies', () => {
     own(NOBODY)
     submit({ cmd: 'PULL', queue: THEIRS })
     submit({ cmd: 'PUSH', queue: THEIRS, data: 1 })
-    router.sessionClosed(session)
+    router.forgetPulls(session)
     own(1)
     router.retryHeld()
     expect(sent.map(({ line }) => JSON.parse(line).cmd)).toEqual(['PUSH'])

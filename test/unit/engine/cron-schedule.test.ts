@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type CronSchedule, nextRunMs, parseSchedule } from '../../../src/engine/cron-schedule.ts'
+import {
+  type CronSchedule,
+  newestRunMs,
+  nextRunMs,
+  parseSchedule,
+} from '../../../src/engine/cron-schedule.ts'
 import type { Refusal } from '../../../src/engine/refusal.ts'
 
 function parsed(text: string): CronSchedule {
@@ -167,6 +172,27 @@ describe('a cron expression', () => {
     expect(refused(','.repeat(10_000))).toContain('too long')
     expect(refused('é'.repeat(129))).toContain('258')
   })
+
+  it.each([
+    ['*/7', 0],
+    ['* * * * * *', 0],
+    ['*/20 * * * * *', 0],
+    ['0 30 9 * * MON-FRI', 200],
+    ['0 0 29 2 *', 3000],
+  ])(
+    '%s: the newest run before a moment is the last of those that come one by one',
+    (text, days) => {
+      const schedule = parsed(text)
+      const first = nextRunMs(schedule, Date.UTC(2026, 0, 1))
+      for (const seconds of [0.001, 0.999, 1, 1.001, 59, 60, 61.5, 100, days * 86_400]) {
+        const before = first + Math.round(seconds * 1000)
+        if (before <= first) continue
+        let newest = first
+        for (let at = first; at < before; at = nextRunMs(schedule, at)) newest = at
+        expect(newestRunMs(schedule, first, before)).toBe(newest)
+      }
+    },
+  )
 
   it('does not depend on the clock, the time zone or what was asked before', () => {
     vi.useFakeTimers({ now: Date.UTC(1999, 0, 1) })

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { opNames, routeOf } from '../../../../src/engine/op.ts'
-import { lookAt, UNSURE } from '../../../../src/transports/tcp/first-look.ts'
-import { Asked } from '../../../../src/transports/tcp/reply-queue.ts'
+import { Asked, lookAt, UNSURE } from '../../../../src/transports/tcp/first-look.ts'
 
 const look = (text: string): number => lookAt(Buffer.from(`xx${text}`), 2)
 

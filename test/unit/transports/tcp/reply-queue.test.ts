@@ -2,8 +2,9 @@ import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Unwritten } from '../../../../src/engine/ports.ts'
+import { Asked } from '../../../../src/transports/tcp/first-look.ts'
 import { Output } from '../../../../src/transports/tcp/output.ts'
-import { Asked, ReplyQueue, type Slot } from '../../../../src/transports/tcp/reply-queue.ts'
+import { ReplyQueue, type Slot } from '../../../../src/transports/tcp/reply-queue.ts'
 
 /** Takes what is written; says so only when the test lets it. */
 class FakeSocket {
