@@ -48,5 +48,7 @@ function timeline(history: History): string[] {
   const first = history.ops[0]?.startMs ?? 0
   const last = history.final?.atMs ?? 0
   const ends = [`${Math.round(first)} begins`, `${Math.round(last)} ends`]
-  return [...ends, ...gaps, ...faults].sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
+  return [...ends, ...gaps, ...faults].sort(
+    (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10),
+  )
 }

@@ -62,6 +62,6 @@ describe('with faults everywhere', () => {
       const verdict = await workload.finish()
       report('durable', seed, workload.history, verdict)
       expect(verdict.violations).toEqual([])
-    })
+    }, 300_000)
   }
 })
