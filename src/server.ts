@@ -53,6 +53,7 @@ export async function startPrimary(config: Config): Promise<void> {
   process.on('unhandledRejection', bug)
   process.on('SIGTERM', (signal) => primary.stop(signal))
   process.on('SIGINT', (signal) => primary.stop(signal))
+  process.on('SIGHUP', () => primary.restartWorkers())
   if (isDurable) {
     try {
       const { startDurableNode } = await import('./durable.ts')

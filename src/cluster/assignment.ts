@@ -8,11 +8,18 @@
 
 export const NOBODY = -1
 
-/** The owners after every shard without a live owner has got one; all NOBODY when nobody lives. */
-export function fillGaps(owners: readonly number[], live: readonly number[]): number[] {
-  const shares = sharesOf(owners, live)
+/**
+ * The owners after every shard without a live owner has got one of the `takers`, who live too; NOBODY when there is
+ * none.
+ */
+export function fillGaps(
+  owners: readonly number[],
+  live: readonly number[],
+  takers: readonly number[] = live,
+): number[] {
+  const shares = sharesOf(owners, takers)
   return owners.map((owner) => {
-    if (shares.has(owner)) return owner
+    if (live.includes(owner)) return owner
     const next = leastLoaded(shares)
     if (next !== NOBODY) shares.set(next, (shares.get(next) ?? 0) + 1)
     return next

@@ -18,6 +18,10 @@ export class Child {
   /** Its listeners are bound. */
   opened = false
   drained = false
+  /** It gives away what it has, and gets nothing. */
+  leaving = false
+  /** It has no connection any more. */
+  evacuated = false
   /** By the primary. */
   killed = false
   /** As it last reported. */
@@ -42,6 +46,8 @@ export class Child {
     this.linked = false
     this.opened = false
     this.drained = false
+    this.leaving = false
+    this.evacuated = false
     this.killed = false
     this.jobs = 0
     this.sentVersion = 0

@@ -15,9 +15,11 @@ import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ShardId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
+import { RollingRestart } from './rolling-restart.ts'
 import { ShardTable } from './shard-table.ts'
 import { silence } from './silence.ts'
 
@@ -78,6 +80,7 @@ export class Primary {
   private allClean = true
   private environment: Readonly<Record<string, string>> = {}
   private leaseUntilMs = 0
+  private restart: RollingRestart | null = null
   private recoveryTimer: NodeJS.Timeout | null = null
 
   constructor(options: PrimaryOptions) {
@@ -109,6 +112,7 @@ export class Primary {
       return this.end(1)
     }
     this.log.info({ signal }, 'draining')
+    this.restart?.stop()
     this.state = 'draining'
     this.drainingSinceMs = this.options.nowMs()
     this.drainSignal = signal
@@ -122,6 +126,48 @@ export class Primary {
       this.end(1)
     }, this.options.drainTimeoutMs).unref()
     this.endWhenDrained()
+  }
+
+  /** SIGHUP: all workers start anew, one after another, and nobody notices. */
+  restartWorkers(): void {
+    const { log, children } = this
+    if (!this.options.isDurable) {
+      log.warn({}, 'workers are not restarted: their jobs are in memory alone')
+      return
+    }
+    if (this.state !== 'serving' || this.restart !== null) {
+      log.warn(
+        { state: this.state },
+        'workers are not restarted: the server is busy with that, or not ready',
+      )
+      return
+    }
+    const spare = children.length < limits.shards ? new Child(children.length) : null
+    const workers = [...children]
+    if (spare !== null) children.push(spare)
+    this.restart = new RollingRestart(
+      {
+        log,
+        fork: (child) => this.fork(child),
+        setLeaving: (child, isLeaving) => {
+          child.leaving = isLeaving
+        },
+        isRelieved: (child) =>
+          this.table.shardsOf(child.index).length === 0 && this.table.allServed,
+        isSettled: () => this.table.allServed,
+        over: () => this.restarted(spare),
+      },
+      workers,
+      spare,
+    )
+    this.restart.start()
+  }
+
+  private restarted(spare: Child | null): void {
+    this.restart = null
+    // A spare that could not be let go stays as a worker.
+    if (spare?.process === null) this.children.pop()
+    this.evenOut()
   }
 
   /** No other node can take this one's shards until then, on the system's monotonic clock. */
@@ -197,7 +243,8 @@ export class Primary {
         return this.sendTable(child)
       case 'released':
         for (const shard of message.shards) this.table.release(shard, child.index)
-        return this.reassign()
+        this.reassign()
+        return this.restart?.advance()
       case 'serving':
         return this.serving(child, message.shards)
       case 'load':
@@ -207,7 +254,8 @@ export class Primary {
       case 'adopted':
         return child.inHand?.adopted(message.holder)
       case 'evacuated':
-        return this.log.info({ worker: child.index }, 'the worker has no connections any more')
+        child.evacuated = true
+        return this.restart?.advance()
       case 'drained':
         child.drained = true
         return this.endWhenDrained()
@@ -248,6 +296,7 @@ export class Primary {
     for (const shard of shards) this.table.served(shard, child.index)
     for (const each of this.children) this.sendTable(each)
     if (this.recoveryTimer !== null && this.table.allServed) this.openFirst()
+    this.restart?.advance()
   }
 
   /** Once the first one is open the port is known, and the others open. */
@@ -262,6 +311,7 @@ export class Primary {
     child.opened = true
     const isFirst = this.boundPort === 0
     this.boundPort = port
+    this.restart?.advance()
     if (this.state !== 'starting') return
     if (isFirst) for (const each of this.children) if (!each.opened) this.open(each)
     if (!this.children.every((each) => each.opened)) return
@@ -279,6 +329,10 @@ export class Primary {
       if (code !== 0 && !child.killed) this.allClean = false
       return this.endWhenDrained()
     }
+    if (this.restart?.ends(child) === true) {
+      if (this.table.shardsOf(index).length > 0) this.reassign()
+      return this.restart.advance()
+    }
     const delayMs = child.backOff.died(livedMs)
     const shards = this.table.shardsOf(index)
     const workerPid = process.process.pid
@@ -295,8 +349,7 @@ export class Primary {
 
   /** Shards without an owner get one, and everybody is told what has changed. */
   private reassign(): void {
-    const live = this.live()
-    const moved = this.table.reassign(live)
+    const moved = this.table.reassign(this.live(), this.takers())
     if (moved.length > 0 && this.state === 'serving') {
       this.log.info({ shards: moved, owners: this.table.ownersNow() }, 'shards have new owners')
     }
@@ -321,7 +374,7 @@ export class Primary {
 
   /** Asks workers with too many shards to give back empty ones. */
   private evenOut(): void {
-    if (this.state !== 'serving') return
+    if (this.state !== 'serving' || this.restart !== null) return
     const nowMs = this.options.nowMs()
     if (nowMs - this.evenedOutAtMs < EVEN_OUT_MS) return
     const live = this.live()
@@ -342,6 +395,11 @@ export class Primary {
     }
     // Not before all are: until then a worker may have to run what another one still owes its clients.
     if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })
+  }
+
+  /** Those that may get shards. */
+  private takers(): number[] {
+    return this.children.filter((child) => child.linked && !child.leaving).map((each) => each.index)
   }
 
   private deathOf(jobs: number): string {

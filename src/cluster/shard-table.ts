@@ -51,8 +51,8 @@ export class ShardTable {
   }
 
   /** Gives every shard without a live owner a new one; returns those that have one now. */
-  reassign(live: readonly number[]): ShardId[] {
-    const next = fillGaps(this.owners, live)
+  reassign(live: readonly number[], takers: readonly number[] = live): ShardId[] {
+    const next = fillGaps(this.owners, live, takers)
     const moved: ShardId[] = []
     for (let shard = 0; shard < next.length; shard++) {
       const owner = next[shard] as number

@@ -22,6 +22,9 @@ const SLAB_DIVISOR = 8
 /** A slab is sparse when less than a quarter of it is live. */
 const SPARSE_DIVISOR = 4
 
+/** A call into the runtime costs more than copying so few bytes by hand. */
+const COPY_BY_HAND_MAX = 128
+
 const NO_BYTES = Buffer.alloc(0)
 
 export class Slab {
@@ -81,7 +84,7 @@ export class PayloadStore {
   put(source: Buffer, from: number, to: number, firstSeq: Seq, count: number): void {
     const size = to - from
     const slab = this.place(size)
-    source.copy(slab.bytes, slab.used, from, to)
+    copyBytes(source, from, to, slab.bytes, slab.used)
     this.offset = slab.used
     slab.used += size
     slab.noteRun(firstSeq, count)
@@ -173,4 +176,9 @@ export class PayloadStore {
     slab.runs.length = 0
     this.freeNumbers.push(no)
   }
+}
+
+function copyBytes(source: Buffer, from: number, to: number, target: Buffer, at: number): void {
+  if (to - from > COPY_BY_HAND_MAX) source.copy(target, at, from, to)
+  else for (let i = from, j = at; i < to; i++, j++) target[j] = source[i] as number
 }

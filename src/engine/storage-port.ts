@@ -81,7 +81,7 @@ export interface ShardReader {
   meta(bytes: Buffer): void
   /** Each job of the checkpoint, in any order, completed ones included. */
   job(row: JobRow): void
-  /** When the checkpoint is through. */
+  /** When the checkpoint is through, or there is none: once, before the journal. */
   checkpointEnded(): void
   /** Each batch of the journal behind it, in order. */
   batch(bytes: Buffer): void

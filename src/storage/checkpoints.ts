@@ -24,7 +24,7 @@ import type { Journal } from './journal.ts'
 const RETRY_CHECKPOINT: BackOffTerms = { firstMs: 1000, msMax: 60_000 }
 const RETRY_EMPTYING: BackOffTerms = { firstMs: 500, msMax: 10_000 }
 
-export interface CheckpointListener {
+interface CheckpointListener {
   checkpointMade(shard: number, made: CheckpointMade): void
   /** It is tried again, later. */
   checkpointFailed(shard: number, fault: StorageFault): void

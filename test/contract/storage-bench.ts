@@ -3,7 +3,12 @@
 
 import { expect } from 'vitest'
 import { limits } from '../../src/engine/limits.ts'
-import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
+import {
+  type Claim,
+  type Loaded,
+  type Storage,
+  StorageFault,
+} from '../../src/engine/storage-port.ts'
 import { Collector, textBatch } from '../support/stored-shard.ts'
 
 export interface NodeUnderTest {
@@ -22,6 +27,8 @@ export interface StorageUnderTest {
 }
 
 const SHARDS_PER_TEST_MAX = 3
+/** Calls until one is answered. */
+const PATIENCE = 20
 
 /** An owner and what it claimed. */
 export interface Owned {
@@ -99,3 +106,15 @@ export async function append(
 }
 
 export const forGood = { name: 'StorageFault', retryable: false }
+
+/** What happens to an owner that was replaced may begin with the end of its sessions: it asks again, as it must. */
+export async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call()
+    } catch (fault) {
+      const isOver = attempt === PATIENCE || !(fault instanceof StorageFault) || !fault.retryable
+      if (isOver) throw fault
+    }
+  }
+}

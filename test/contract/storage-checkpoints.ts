@@ -98,7 +98,7 @@ export function checkpoints(bench: Bench): void {
     shard.live(1)
     const last = await store(owned, shard, 1, 0)
     await expect(storage.checkpoint(claim, last + 1)).rejects.toMatchObject(forGood)
-    expect((await read(owned)).calls).toEqual(['batch'])
+    expect((await read(owned)).calls).toEqual(['checkpointEnded', 'batch'])
   })
 
   it('of an empty shard has no jobs', async () => {

@@ -58,9 +58,9 @@ function frames(chunks: readonly Buffer[]): string[] {
     found.push(bytes.toString('utf8', from, to))
   }
   for (const chunk of chunks) {
-    // A chunk of its own, with other bytes around it.
-    const padded = Buffer.concat([Buffer.from('#'), chunk, Buffer.from('#')])
-    framer.feed(padded.subarray(1, 1 + chunk.length))
+    // A chunk of its own, with other bytes around it: behind it, what a longer one has left.
+    const padded = Buffer.concat([Buffer.from('#'), chunk, Buffer.from('#\n#\n')])
+    framer.feed(padded.subarray(1), chunk.length)
     while (framer.next()) take()
     if (framer.tooLarge) break
   }

@@ -76,7 +76,8 @@ function placeRegion(state: ShardState, pushed: Pushed): void {
       at += INT_STRIDE
     }
     fillNew(page, firstRow, rows, queue.no, nowMs)
-    page.slab.fill(slabNo, firstRow, firstRow + rows)
+    if (rows === 1) page.slab[firstRow] = slabNo
+    else page.slab.fill(slabNo, firstRow, firstRow + rows)
     jobs.added(page, rows)
     done += rows
   }
@@ -123,7 +124,7 @@ function fillNew(
     page.runAt[firstRow] = nowMs
     page.attempts[firstRow] = 0
     page.maxAttempts[firstRow] = 0
-    clearOptional(page, firstRow, end)
+    clearOptionalCells(page, firstRow)
     return
   }
   page.state.fill(JobState.waiting, firstRow, end)
@@ -146,6 +147,18 @@ function clearOptional(page: JobPage, firstRow: number, end: number): void {
     page.options.backoff.fill(0, firstRow, end)
     page.options.ttl.fill(0, firstRow, end)
     page.options.timeout.fill(0, firstRow, end)
+  }
+}
+
+function clearOptionalCells(page: JobPage, row: number): void {
+  const { startedAt, token, progress, options } = page
+  if (startedAt !== null) startedAt[row] = 0
+  if (token !== null) token[row] = 0
+  if (progress !== null) progress[row] = 0
+  if (options !== null) {
+    options.backoff[row] = 0
+    options.ttl[row] = 0
+    options.timeout[row] = 0
   }
 }
 

@@ -164,11 +164,12 @@ function isFollowed({ sides, checkpoint }: StoredShard, position: number): boole
 
 /** The position up to which the reader has everything. */
 function readCheckpoint(checkpoint: StoredCheckpoint | null, into: ShardReader): number {
-  if (checkpoint === null) return 0
-  into.meta(checkpoint.meta)
-  for (const row of checkpoint.rows) into.job(row)
+  if (checkpoint !== null) {
+    into.meta(checkpoint.meta)
+    for (const row of checkpoint.rows) into.job(row)
+  }
   into.checkpointEnded()
-  return checkpoint.covered
+  return checkpoint?.covered ?? 0
 }
 
 /** What recovery does, up to a position, and then the state as it would be stored. */

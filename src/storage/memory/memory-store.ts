@@ -5,7 +5,7 @@
 import { limits } from '../../engine/limits.ts'
 import type { JobRow } from '../../engine/storage-port.ts'
 
-export const SIDES = 2
+const SIDES = 2
 
 export interface StoredBatch {
   readonly position: number

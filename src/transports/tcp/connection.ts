@@ -104,7 +104,7 @@ export class Connection implements ReplyQueueOwner, Host {
     owner: Owner,
     arriving: Arriving | null,
   ) {
-    this.socket = readInto(socket, (chunk) => this.data(chunk))
+    this.socket = readInto(socket, (bytes, length) => this.data(bytes, length))
     this.session = session
     this.services = services
     this.owner = owner
@@ -227,13 +227,13 @@ export class Connection implements ReplyQueueOwner, Host {
     }
   }
 
-  private data(chunk: Buffer): void {
+  private data(bytes: Buffer, length: number): void {
     if (this.state !== 'open') {
       if (this.state === 'leaving') throw new Error('a chunk came while the connection leaves')
       return
     }
     if (this.stalled) throw new Error('a chunk came while reading was stopped')
-    this.framer.feed(chunk)
+    this.framer.feed(bytes, length)
     this.run()
   }
 
@@ -256,6 +256,7 @@ export class Connection implements ReplyQueueOwner, Host {
     this.services.gate.turnEnded()
     this.output.flush()
     this.inTurn = false
+    this.progressed()
     this.settle()
   }
 
@@ -385,9 +386,10 @@ export class Connection implements ReplyQueueOwner, Host {
     queueMicrotask(this.wakeUp)
   }
 
+  /** The kernel may have taken something. */
   private progressed(): void {
     this.subscriptions.caughtUp()
-    if (this.stalled) this.schedule()
+    if (this.stalled && this.hasRoom()) this.schedule()
     if (this.session.awayCount >= limits.commandsBeforeMove) this.leaveIfQuiet()
   }
 
@@ -400,6 +402,7 @@ export class Connection implements ReplyQueueOwner, Host {
       this.run()
       if (this.state === 'open' && !this.stalled) this.socket.resume()
     } else {
+      this.progressed()
       this.leaving?.advance()
       this.settle()
     }

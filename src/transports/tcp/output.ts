@@ -1,7 +1,8 @@
 // What a connection sends: bytes gather in a buffer and leave at the end of a turn.
 //
-//   open() ─▶ current ──flush──▶ sent (handed to the socket, FIFO) ──written──▶ back to the pool
-//              + handed            + handed                           handed is forgotten: it arrived
+//   open() ─▶ current ──flush──▶ kernel took all ─────────────────────────────▶ back to the pool
+//              + handed     └──▶ sent (handed to the socket, FIFO) ──written──▶  handed is forgotten: it arrived
+//                                  + handed
 //
 // 1. A buffer that was handed to the socket is not touched until the socket says that it is written.
 // 2. While something is on its way, a buffer that is less than half full waits for it. So a peer that
@@ -12,6 +13,7 @@
 import type { Socket } from 'node:net'
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Unwritten } from '../../engine/ports.ts'
+import { SocketWriter } from './socket-writer.ts'
 import { borrowWriter, returnWriter } from './writer-pool.ts'
 
 /** Lines of their own this long are sent from where they are instead of being copied. */
@@ -25,17 +27,16 @@ interface Sent {
 }
 
 export class Output {
-  private readonly socket: Socket
+  private readonly socket: SocketWriter
   private readonly onProgress: () => void
   private current: ByteWriter | null = null
   private handed: Unwritten[] | null = null
   private sent: Sent[] = []
   private sentBytes = 0
-  private readonly written = (error?: Error | null): void => this.wrote(error)
 
-  /** `onProgress`: the kernel took something. */
+  /** `onProgress`: the kernel took something that it did not take at once. */
   constructor(socket: Socket, onProgress: () => void) {
-    this.socket = socket
+    this.socket = new SocketWriter(socket, (error) => this.wrote(error))
     this.onProgress = onProgress
   }
 
@@ -85,10 +86,14 @@ export class Output {
       returnWriter(writer)
       return
     }
-    this.sent.push({ writer, handed: this.handed })
+    const { handed } = this
     this.handed = null
+    if (this.socket.write(writer.bytes.subarray(0, writer.length))) {
+      returnWriter(writer)
+      return
+    }
+    this.sent.push({ writer, handed })
     this.sentBytes += writer.length
-    this.socket.write(writer.bytes.subarray(0, writer.length), this.written)
   }
 
   /** The connection is gone: the jobs of all lines that were not written. */

@@ -3,8 +3,8 @@
 // Node gives every read of an accepted socket 64 KiB of its own. At some thousand reads a second that is what the
 // garbage collector mostly works for, and its pauses are the longest ones of the event loop. Node reads into a
 // buffer of ours when a socket is made with `onread`, which it offers for connecting sockets only; so the
-// handle of an accepted socket is put into a new one here. This and `cluster/silence.ts` are the places that reach
-// for a handle.
+// handle of an accepted socket is put into a new one here. This, `socket-writer.ts` and
+// `cluster/silence.ts` are the places that reach for a handle.
 //
 // 1. A chunk is valid until its handler returns: the next read of any connection overwrites it.
 // 2. It lies in the memory of the scanning kernel, which so scans in place what came.
@@ -17,12 +17,15 @@ interface WithHandle {
   _handle: object | null
 }
 
+/** A chunk is `bytes[0..length)`. */
+export type OnChunk = (bytes: Buffer, length: number) => void
+
 /** The same connection as a socket whose bytes come to `onChunk`; the one that was passed is over. */
-export function readInto(socket: Socket, onChunk: (chunk: Buffer) => void): Socket {
+export function readInto(socket: Socket, onChunk: OnChunk): Socket {
   const accepted = socket as unknown as WithHandle
   const handle = accepted._handle
   if (handle === null) {
-    socket.on('data', onChunk)
+    socket.on('data', (chunk: Buffer) => onChunk(chunk, chunk.length))
     return socket
   }
   accepted._handle = null
@@ -30,7 +33,7 @@ export function readInto(socket: Socket, onChunk: (chunk: Buffer) => void): Sock
   const onread = {
     buffer: readArea,
     callback(size: number): boolean {
-      onChunk(readArea.subarray(0, size))
+      onChunk(readArea, size)
       return true
     },
   }

@@ -29,6 +29,9 @@ const PARTIAL_BYTES_KEPT = 256 * 1024
 /** Lines from this size on are put together in an area, if there is one. */
 const AREA_BYTES_MIN = 8 * 1024
 
+/** A newline as near as this is found sooner by hand than by a call into the runtime. */
+const NEAR_BYTES = 128
+
 const NO_BYTES = Buffer.alloc(0)
 
 export class Framer implements Tenant {
@@ -41,6 +44,7 @@ export class Framer implements Tenant {
   to = 0
 
   private chunk: Buffer = NO_BYTES
+  private chunkLength = 0
   /** What of `chunk` has been handed out or put into `partial`. */
   private taken = 0
   private partial: Buffer = NO_BYTES
@@ -52,20 +56,22 @@ export class Framer implements Tenant {
 
   /** No byte is left that has not been handed out. */
   get isEmpty(): boolean {
-    return this.taken === this.chunk.length && this.partialLength === 0
+    return this.taken === this.chunkLength && this.partialLength === 0
   }
 
-  /** The next chunk. The one before must be used up: `next` has said false. */
-  feed(chunk: Buffer): void {
-    if (this.taken < this.chunk.length) throw new Error('the last chunk still holds frames')
+  /** The next chunk, `chunk[0..length)`. The one before must be used up: `next` has said false. */
+  feed(chunk: Buffer, length: number = chunk.length): void {
+    if (this.taken < this.chunkLength) throw new Error('the last chunk still holds frames')
     if (this.tooLarge) return
     this.chunk = chunk
+    this.chunkLength = length
     this.taken = 0
   }
 
   /** The chunk's memory is about to be used for another one: what is left of it is copied. */
   keep(): void {
-    this.chunk = Buffer.from(this.chunk.subarray(this.taken))
+    this.chunk = Buffer.from(this.chunk.subarray(this.taken, this.chunkLength))
+    this.chunkLength = this.chunk.length
     this.taken = 0
   }
 
@@ -77,11 +83,11 @@ export class Framer implements Tenant {
 
   /** True when there is a further frame; false when `feed` must come first, or the input is `tooLarge`. */
   next(): boolean {
-    const { chunk, taken } = this
-    if (taken === chunk.length) return this.rest()
-    const newline = chunk.indexOf(NEWLINE, taken)
+    const { chunk, chunkLength, taken } = this
+    if (taken === chunkLength) return this.rest()
+    const newline = findNewline(chunk, taken, chunkLength)
     if (newline < 0) {
-      this.append(taken, chunk.length)
+      this.append(taken, chunkLength)
       return this.rest()
     }
     if (this.partialLength === 0) {
@@ -132,6 +138,7 @@ export class Framer implements Tenant {
   private rest(): false {
     this.bytes = NO_BYTES
     this.chunk = NO_BYTES
+    this.chunkLength = 0
     this.taken = 0
     return false
   }
@@ -183,4 +190,13 @@ export class Framer implements Tenant {
     this.partialLength = 0
     return this.rest()
   }
+}
+
+/** The first newline in `bytes[from..to)`, or -1. */
+function findNewline(bytes: Buffer, from: number, to: number): number {
+  const near = Math.min(to, from + NEAR_BYTES)
+  for (let i = from; i < near; i++) if (bytes[i] === NEWLINE) return i
+  if (near === to) return -1
+  const at = bytes.subarray(near, to).indexOf(NEWLINE)
+  return at < 0 ? -1 : near + at
 }
