@@ -99,10 +99,20 @@ export function failpointFile(point: string, shard: number | null = null, nth = 
   return `${point}${shard === null ? '' : `#${shard}`}@${nth}`
 }
 
-export function failpointsFrom(env: NodeJS.ProcessEnv): Failpoints {
+/** What the composition root puts around its parts. */
+export interface Guards {
+  storage(storage: Storage): Storage
+  codec(codec: WireCodec): WireCodec
+}
+
+export function guardsFrom(env: NodeJS.ProcessEnv): Guards {
   const folder = env['FLASHQ_FAILPOINTS_DIR']
   if (folder === undefined) throw new Error('FLASHQ_FAILPOINTS needs FLASHQ_FAILPOINTS_DIR')
-  return new Failpoints(parseFailpoints(env['FLASHQ_FAILPOINTS'] ?? ''), folder)
+  const points = new Failpoints(parseFailpoints(env['FLASHQ_FAILPOINTS'] ?? ''), folder)
+  return {
+    storage: (storage) => storageWithFailpoints(storage, points),
+    codec: (codec) => codecWithFailpoints(codec, points),
+  }
 }
 
 /**

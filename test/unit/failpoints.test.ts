@@ -11,7 +11,7 @@ import {
   codecWithFailpoints,
   Failpoints,
   failpointFile,
-  failpointsFrom,
+  guardsFrom,
   parseFailpoints,
   storageWithFailpoints,
 } from '../../src/failpoints.ts'
@@ -63,7 +63,7 @@ describe('a failpoint', () => {
     for (const text of ['', 'flush=kill', 'flush.after=explode', 'flush.after@x=kill']) {
       expect(() => parseFailpoints(text), text).toThrow('not a failpoint')
     }
-    expect(() => failpointsFrom({ FLASHQ_FAILPOINTS: 'a.b=kill' })).toThrow('_DIR')
+    expect(() => guardsFrom({ FLASHQ_FAILPOINTS: 'a.b=kill' })).toThrow('_DIR')
   })
 
   it('strikes in its shard, the n-th time', () => {
