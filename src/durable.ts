@@ -125,8 +125,7 @@ export function durableWorker(
     waits: config.durability === 'sync',
     start: () => storage.start(),
     async stop() {
-      await checkpoints.stop()
-      await storage.stop()
+      await Promise.all([checkpoints.stop(), storage.stop()])
     },
     reserve: (shard) => keeper?.reserve(shard),
     makeKeeper(hold: ReplyHold, hooks) {
@@ -176,7 +175,7 @@ function openLog(
       stalled: () => listener.stalled(),
       resumed: () => listener.resumed(),
       fenced: () => listener.fenced(),
-      failed: (_, fault) => listener.failed(fault),
+      failed: (_shard, fault, isFound) => listener.failed(fault, isFound),
     },
   })
   checkpoints.add(journal, loaded)

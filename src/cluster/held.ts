@@ -14,7 +14,7 @@ const RETRY_MS = 50
 export class Held {
   private requests: Request[] = []
   private bytes = 0
-  private readonly perShard = new Uint32Array(limits.shards)
+  private readonly perShard = new Uint32Array(limits.shards + 1)
   private timer: NodeJS.Timeout | null = null
   private readonly retry: () => void
 

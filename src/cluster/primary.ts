@@ -27,6 +27,7 @@ import { silence } from './silence.ts'
 const DEATHS_AT_START_MAX = 3
 /** A terminal, npm and a supervisor may each pass on one and the same Ctrl-C. */
 const SAME_SIGNAL_MS = 1000
+const MOVED_AT_ONCE = 4
 /** Shards that take longer to recover do not keep the others from being served. */
 const RECOVERY_MS_MAX = 10_000
 /** Between two requests to one worker to give back empty shards. */
@@ -152,8 +153,7 @@ export class Primary {
         setLeaving: (child, isLeaving) => {
           child.leaving = isLeaving
         },
-        isRelieved: (child) =>
-          this.table.shardsOf(child.index).length === 0 && this.table.allServed,
+        isRelieved: (child) => this.table.shardsOf(child.index).length === 0,
         isSettled: () => this.table.allServed,
         over: () => this.restarted(spare),
       },
@@ -244,7 +244,7 @@ export class Primary {
       case 'released':
         for (const shard of message.shards) this.table.release(shard, child.index)
         this.reassign()
-        return this.restart?.advance()
+        return this.restart?.released(child)
       case 'serving':
         return this.serving(child, message.shards)
       case 'load':
@@ -296,7 +296,11 @@ export class Primary {
     for (const shard of shards) this.table.served(shard, child.index)
     for (const each of this.children) this.sendTable(each)
     if (this.recoveryTimer !== null && this.table.allServed) this.openFirst()
-    this.restart?.advance()
+    if (!this.table.allServed) return
+    if (this.restart !== null) return this.restart.advance()
+    // What is left of an uneven share moves on, a few at a time.
+    this.evenedOutAtMs = 0
+    this.evenOut()
   }
 
   /** Once the first one is open the port is known, and the others open. */
@@ -382,7 +386,7 @@ export class Primary {
     if (live.length < this.children.length) return
     this.evenedOutAtMs = nowMs
     for (const [worker, count] of this.table.surpluses(live)) {
-      this.children[worker]?.send({ kind: 'release', count })
+      this.children[worker]?.send({ kind: 'release', count: this.movable(count) })
     }
   }
 
@@ -395,6 +399,11 @@ export class Primary {
     }
     // Not before all are: until then a worker may have to run what another one still owes its clients.
     if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })
+  }
+
+  /** Shards that hold jobs are moved a few at a time: who asks for them waits meanwhile. */
+  private movable(count: number): number {
+    return this.options.isDurable ? Math.min(count, MOVED_AT_ONCE) : count
   }
 
   /** Those that may get shards. */

@@ -13,6 +13,8 @@ import type { Log } from './log.ts'
 
 /** One step: recovering the shards of a worker, or moving its connections. */
 const STEP_MS_MAX = 60_000
+/** Shards that are between two workers at the same time. */
+const HANDED_AT_ONCE = 4
 
 /** What it needs of the primary. */
 export interface RestartHost {
@@ -20,7 +22,7 @@ export interface RestartHost {
   fork(child: Child): void
   /** No shards from now on, or shards again. */
   setLeaving(child: Child, isLeaving: boolean): void
-  /** It owns nothing, and every shard is served by somebody. */
+  /** It owns nothing. */
   isRelieved(child: Child): boolean
   /** Every shard is served. */
   isSettled(): boolean
@@ -36,6 +38,7 @@ export class RollingRestart {
   private current: Child
   private step: Step = 'starting'
   private timer: NodeJS.Timeout | null = null
+  private isAsked = false
   private isOver = false
 
   /** `spare` has no process yet; null when there is no place for one. */
@@ -58,6 +61,12 @@ export class RollingRestart {
     return child === this.current && this.isRelieving() && !this.isOver
   }
 
+  /** It has given away what it was asked for. */
+  released(child: Child): void {
+    if (child === this.current) this.isAsked = false
+    this.advance()
+  }
+
   advance(): void {
     const { current, host } = this
     if (this.isOver) return
@@ -71,10 +80,8 @@ export class RollingRestart {
         if (host.isSettled()) this.next()
         return
       case 'handing':
-        if (!host.isRelieved(current)) return
-        this.enter('moving')
-        current.send({ kind: 'evacuate' })
-        return
+        if (!host.isSettled() || this.isAsked) return
+        return host.isRelieved(current) ? this.move() : this.askForShards()
       case 'moving':
         if (!current.evacuated) return
         this.enter('ending')
@@ -114,8 +121,19 @@ export class RollingRestart {
     this.enter('handing')
     host.log.info({ worker: current.index }, 'handing over the shards of a worker')
     host.setLeaving(current, true)
-    current.send({ kind: 'release', count: Number.MAX_SAFE_INTEGER })
+    this.isAsked = false
     this.advance()
+  }
+
+  private askForShards(): void {
+    this.isAsked = true
+    this.arm()
+    this.current.send({ kind: 'release', count: HANDED_AT_ONCE })
+  }
+
+  private move(): void {
+    this.enter('moving')
+    this.current.send({ kind: 'evacuate' })
   }
 
   private enter(step: Step): void {

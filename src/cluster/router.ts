@@ -15,6 +15,7 @@
 
 import { Command } from '../engine/command.ts'
 import { shardOfId } from '../engine/job-id.ts'
+import { limits } from '../engine/limits.ts'
 import type { Clock, ReplySlot, Session, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 import { NOBODY } from './assignment.ts'
@@ -46,6 +47,8 @@ export interface RouterDeps {
   readonly hold: ReplyHold | null
 }
 
+/** In the list of what is held: not a shard. */
+const ALL_SHARDS = limits.shards
 const NO_LINE = Buffer.alloc(0)
 
 export class Router {
@@ -117,11 +120,11 @@ export class Router {
 
   private read(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
     const { command } = this
-    const { codec, routes, gathers } = this.deps
+    const { codec, routes } = this.deps
     const refusal = codec.scan(bytes, from, to, command)
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     const route = routeOfCommand(command)
-    if (route === 'every') return gathers.start(command.op, codec.reply(command, slot))
+    if (route === 'every') return this.readEvery(bytes, from, to, slot, session)
     if (route === 'ids' && !command.hasId) return this.readIds(bytes, from, to, slot, session)
     const shard = routes.shardOf(command)
     if (!routes.isMine(shard)) return this.forward(shard, false, bytes, from, to, slot, session)
@@ -154,6 +157,25 @@ export class Router {
     const request = new Request(op, shard, false, slot, session, lineOf(bytes, from, to), reqId)
     const bounce = (): void => this.holdOrFail(request)
     this.run(hold.slot(slot, bounce), session)
+  }
+
+  /** Asks all shards, when all are there: a sum over some of them would be wrong without saying so. */
+  private readEvery(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    slot: ReplySlot,
+    session: Session,
+  ): void {
+    const { command } = this
+    const { codec, routes, gathers } = this.deps
+    const reply = codec.reply(command, slot)
+    if (routes.allOwned) return gathers.start(command.op, reply)
+    const { op, reqIdFrom, reqIdTo, bytes: read } = command
+    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
+    const request = new Request(op, ALL_SHARDS, true, slot, session, lineOf(bytes, from, to), reqId)
+    request.deadlineMs = this.again?.deadlineMs ?? 0
+    this.holdOrFail(request)
   }
 
   private readIds(

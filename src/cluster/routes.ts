@@ -16,6 +16,8 @@ export class Routes {
   version = 0
   /** Every shard is owned here: no command needs a look at its key before it runs. */
   allMine = false
+  /** Every shard has an owner that serves it. */
+  allOwned = false
   private owners: readonly number[] = new Array<number>(limits.shards).fill(NOBODY)
   private incarnations: readonly number[] = []
 
@@ -27,6 +29,7 @@ export class Routes {
     this.version = version
     this.owners = owners
     this.incarnations = incarnations
+    this.allOwned = owners.every((owner) => owner !== NOBODY)
     this.allMine = owners.every((owner) => owner === this.me)
   }
 

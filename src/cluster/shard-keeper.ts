@@ -46,8 +46,8 @@ export interface LogListener {
   resumed(): void
   /** Somebody else owns the shard. */
   fenced(): void
-  /** The database refuses what was appended; everything before it is durable. */
-  failed(fault: StorageFault): void
+  /** The database refuses what was appended; of what is not durable, nothing is stored if `isFound`, else who knows. */
+  failed(fault: StorageFault, isFound: boolean): void
 }
 
 /** What all journals of this worker have gathered and not sent. */
@@ -88,6 +88,8 @@ interface Kept {
 export class ShardKeeper {
   private readonly options: KeeperOptions
   private readonly kept = new Map<ShardId, Kept>()
+  /** Taken from another life, and that is not on record yet: its connections are gone, whatever a second claim says. */
+  private readonly foreign = new Set<ShardId>()
   private readonly timers = new Set<NodeJS.Timeout>()
   /** More is pending than may be: nothing runs until the database has taken half of it. */
   private isFull = false
@@ -215,12 +217,14 @@ export class ShardKeeper {
     const log = this.options.openLog(claim, loaded, this.listenerOf(kept))
     kept.log = log
     const shard = Shard.resume(state, kept.reservedTo, runner.portsFor(log))
-    const isAlive = loaded.foreign ? () => false : isHolderAlive
+    if (loaded.foreign) this.foreign.add(claim.shard)
+    const isAlive = this.foreign.has(claim.shard) ? () => false : isHolderAlive
     shard.ownedFrom(firstSeq, claim.epoch * TOKENS_PER_EPOCH, isAlive, clock.nowMs())
     log.flush()
     await log.drained()
     if (kept.state !== 'taking' || this.kept.get(claim.shard) !== kept) return
     if (log.durableMark !== log.mark) throw new StorageFault('unsettled', 'not on record', true)
+    this.foreign.delete(claim.shard)
     kept.state = 'serving'
     runner.adopt(shard, log)
     const jobs = state.jobs.live
@@ -245,7 +249,7 @@ export class ShardKeeper {
         this.options.log.warn({ shard: kept.shard }, 'another worker owns the shard: given up')
         this.drop(kept, refusals.notStored)
       },
-      failed: (fault) => this.failed(kept, fault),
+      failed: (fault, isFound) => this.failed(kept, fault, isFound),
     }
   }
 
@@ -290,12 +294,14 @@ export class ShardKeeper {
   }
 
   /** The database took what came before and refuses the next: the shard is read anew without it. */
-  private failed(kept: Kept, fault: StorageFault): void {
-    const { shard } = kept
+  private failed(kept: Kept, fault: StorageFault, isFound: boolean): void {
+    const { shard, log: journal } = kept
     const { log, hold } = this.options
     log.error({ shard, err: fault }, 'the database refuses what a shard did: it is read anew')
-    const first = fault.code === 'lost' ? refusals.unavailable : refusals.storageRefused
-    if (kept.log !== null) hold.drop(kept.log, refusals.unavailable, first)
+    if (journal !== null && isFound) {
+      const first = fault.code === 'lost' ? refusals.unavailable : refusals.storageRefused
+      hold.drop(journal, refusals.unavailable, first)
+    } else if (journal !== null) hold.drop(journal, refusals.notStored)
     this.forget(kept)
     this.take([shard])
   }

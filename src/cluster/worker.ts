@@ -84,6 +84,7 @@ class WorkerProcess {
   private leaseUntilMs = 0
   private reportedJobs = 0
   private opening = false
+  private exiting = false
 
   constructor(options: WorkerOptions, die: (error: unknown) => void) {
     this.die = die
@@ -180,6 +181,8 @@ class WorkerProcess {
   }
 
   private exit(): void {
+    if (this.exiting) return
+    this.exiting = true
     const ended = this.exchange.handOverAll().then(() => this.durable?.stop())
     ended.then(() => {
       this.exchange.stop()

@@ -33,6 +33,8 @@ export class Slab {
   used = 0
   /** Bytes that rows point to. */
   live = 0
+  /** At the last look at it as a sparse one (shard-tidy.ts). */
+  liveSeen = 0
   /** No more is written here. */
   sealed = true
   /** Of one payload or batch alone, and of its size. */
@@ -161,6 +163,7 @@ export class PayloadStore {
     slab.bytes = bytes
     slab.used = 0
     slab.live = 0
+    slab.liveSeen = 0
     slab.own = own
     slab.sealed = own
     this.slabNo = no

@@ -5,12 +5,14 @@ import { RecordReader } from './record-bytes.ts'
 import type { ShardState } from './shard-state.ts'
 import { META_VERSION, QueueFlag } from './snapshot.ts'
 
-export function readMeta(state: ShardState, bytes: Buffer): void {
+/** Returns how many rows go with it. */
+export function readMeta(state: ShardState, bytes: Buffer): number {
   const r = new RecordReader(bytes)
   const version = r.u8()
   if (version !== META_VERSION) throw new Error(`meta of version ${version}`)
   const shard = r.uint()
   if (shard !== state.shard) throw new Error(`meta of shard ${shard}`)
+  const rows = r.uint()
   state.firstSeq = r.uint()
   state.nextSeq = r.uint()
   state.nextToken = r.f64()
@@ -30,6 +32,7 @@ export function readMeta(state: ShardState, bytes: Buffer): void {
   }
   readFinished(r, state)
   if (!r.atEnd) throw new Error('meta is longer than it should be')
+  return rows
 }
 
 function readQueue(r: RecordReader, state: ShardState): void {

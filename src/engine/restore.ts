@@ -8,6 +8,7 @@
 // 2. Timers are left out: whoever serves the shard derives them (resume.ts), a checkpoint needs none.
 // 3. What does not fit together is a fault (`corrupt`): a shard that is half loaded is never served.
 
+import { corrupt, guarded } from './corrupt.ts'
 import { type JobId, type Seq, type ShardId, seqOfId, shardOfId } from './job-id.ts'
 import {
   type JobPage,
@@ -19,18 +20,18 @@ import {
   openStartedAt,
   openTokens,
   PAGE_BYTES,
-  PAGE_ROWS,
   RowFlag,
   rowOf,
   stateNames,
 } from './job-store.ts'
 import type { Queue } from './queue.ts'
 import { Replay } from './replay.ts'
+import { deriveFromRows } from './restore-derived.ts'
 import { readMeta } from './restore-meta.ts'
 import { ShardState } from './shard-state.ts'
 import type { Rest } from './snapshot.ts'
 import { SpareMemory } from './spare-memory.ts'
-import { type JobRow, type ShardReader, StorageFault } from './storage-port.ts'
+import type { JobRow, ShardReader } from './storage-port.ts'
 
 /** Hands out the records of one batch, in order. */
 export type BatchDecoder = (bytes: Buffer, each: (record: Buffer) => void) => void
@@ -43,6 +44,8 @@ export class Restore implements ShardReader {
   private readonly replay: Replay
   private readonly decode: BatchDecoder
   private stage: 'meta' | 'jobs' | 'batches' = 'meta'
+  /** As many as the meta says. */
+  private rows = 0
   /** The queue of the last row. */
   private queue: Queue | undefined
 
@@ -59,7 +62,8 @@ export class Restore implements ShardReader {
 
   meta(bytes: Buffer): void {
     this.enter('jobs', this.stage === 'meta')
-    guarded('the meta of its checkpoint', this.state, () => readMeta(this.state, bytes))
+    const read = (): number => readMeta(this.state, bytes)
+    this.rows = guarded('the meta of its checkpoint', this.state, read)
   }
 
   job(row: JobRow): void {
@@ -85,7 +89,9 @@ export class Restore implements ShardReader {
 
   checkpointEnded(): void {
     if (this.stage === 'batches') throw corrupt(this.state, 'its checkpoint ends twice')
-    if (this.stage === 'jobs') deriveAll(this.state)
+    const { live } = this.state.jobs
+    if (live !== this.rows) throw corrupt(this.state, `${live} of ${this.rows} jobs are there`)
+    if (this.stage === 'jobs') deriveFromRows(this.state)
     this.stage = 'batches'
   }
 
@@ -159,151 +165,7 @@ function setRare(state: ShardState, page: JobPage, seq: Seq, text: string): void
   state.jobs.weigh(rare)
 }
 
-/** What follows from all rows together. */
-function deriveAll(state: ShardState): void {
-  const ready = new ReadyRuns(state)
-  const held: [token: number, holder: number, seq: Seq][] = []
-  let completed = 0
-  let dead = 0
-  for (const page of state.jobs.pagesInOrder()) {
-    for (let at = 0; at < PAGE_ROWS; at++) {
-      const rowState = page.state[at] as JobState
-      if (rowState === JobState.none) continue
-      const queue = state.queueOf(page.queue[at] as number)
-      switch (rowState) {
-        case JobState.waiting:
-          ready.add(page, at)
-          continue
-        case JobState.delayed:
-          queue.delayed++
-          state.delayed++
-          break
-        case JobState.active:
-          queue.active++
-          state.active++
-          if (((page.flags[at] as number) & RowFlag.held) !== 0) held.push(heldBy(page, at))
-          break
-        case JobState.parked:
-          queue.parked++
-          state.parked++
-          state.parkedSeqs.add(page.firstSeq + at)
-          break
-        case JobState.completed:
-          queue.finished++
-          state.finishedBytes += keptBytes(page, at)
-          completed++
-          continue
-        case JobState.failed:
-          dead++
-          if (!queue.dead.has(page.firstSeq + at))
-            throw corrupt(state, 'a dead letter is in no list')
-          break
-      }
-    }
-  }
-  ready.end()
-  state.dead = dead
-  // In the order of their delivery, which is the order in which they are given back.
-  held.sort((a, b) => a[0] - b[0])
-  for (const [, holder, seq] of held) state.holders.add(holder, seq)
-  deriveKeys(state)
-  checkLists(state, completed)
-}
-
-/** Jobs that are ready, gathered to runs of the same queue, priority and time. */
-class ReadyRuns {
-  private readonly state: ShardState
-  private first: Seq = -1
-  private count = 0
-  private queueNo = 0
-  private priority = 0
-  private runAt = 0
-
-  constructor(state: ShardState) {
-    this.state = state
-  }
-
-  add(page: JobPage, at: number): void {
-    const seq = page.firstSeq + at
-    const queueNo = page.queue[at] as number
-    const priority = page.priority[at] as number
-    const runAt = page.runAt[at] as number
-    if (
-      seq === this.first + this.count &&
-      queueNo === this.queueNo &&
-      priority === this.priority &&
-      runAt === this.runAt
-    ) {
-      this.count++
-      return
-    }
-    this.end()
-    this.first = seq
-    this.count = 1
-    this.queueNo = queueNo
-    this.priority = priority
-    this.runAt = runAt
-  }
-
-  end(): void {
-    const { state, first, count, priority, runAt } = this
-    if (count === 0) return
-    state.queueOf(this.queueNo).ready.addRun(first, count, priority, runAt)
-    state.waiting += count
-    this.count = 0
-  }
-}
-
-/** A key is held until its job is finished; a dead letter holds its own. */
-function deriveKeys(state: ShardState): void {
-  for (const [seq, { uniqueKey }] of state.jobs.rare) {
-    if (uniqueKey === null) continue
-    const page = state.jobs.get(seq)
-    const at = rowOf(seq)
-    if (page.state[at] === JobState.completed) continue
-    state.queueOf(page.queue[at] as number).keys.set(uniqueKey, seq)
-  }
-}
-
-/** The meta's lists name these very jobs. */
-function checkLists(state: ShardState, completed: number): void {
-  let listed = 0
-  for (const queue of state.queuesByName.values()) listed += queue.dead.size
-  if (listed !== state.dead) throw corrupt(state, 'dead letters are missing')
-  if (completed !== state.finished.count) throw corrupt(state, 'finished jobs are missing')
-  state.finished.eachRun((first, count) => {
-    for (let seq = first; seq < first + count; seq++) {
-      if (state.jobs.stateOf(seq) !== JobState.completed) {
-        throw corrupt(state, 'a finished job is missing')
-      }
-    }
-  })
-}
-
-function heldBy(page: JobPage, at: number): [token: number, holder: number, seq: Seq] {
-  return [page.token?.[at] as number, page.leases?.holder[at] as number, page.firstSeq + at]
-}
-
-function keptBytes(page: JobPage, at: number): number {
-  const hasResult = ((page.flags[at] as number) & RowFlag.result) !== 0
-  return (page.length[at] as number) + (hasResult ? (page.results?.length[at] as number) : 0)
-}
-
 function stateOf(name: string): JobState {
   const state = (stateNames as readonly string[]).indexOf(name)
   return (state === -1 ? JobState.none : state) as JobState
-}
-
-/** What `action` throws is a fault of what was stored. */
-function guarded<T>(what: string, state: ShardState, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
-    if (error instanceof StorageFault) throw error
-    throw corrupt(state, `${what} can't be read`, error)
-  }
-}
-
-function corrupt(state: ShardState, text: string, cause?: unknown): StorageFault {
-  return new StorageFault('corrupt', `shard ${state.shard}: ${text}`, false, cause)
 }

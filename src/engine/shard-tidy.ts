@@ -5,13 +5,21 @@
 import { RowFlag, rowOf } from './job-store.ts'
 import type { ShardState } from './shard-state.ts'
 
-/** Empties at most one sparse slab; call once a turn. */
+/**
+ * Looks at one sparse slab, and empties it if nothing in it has died since the last look: where jobs end in the order they
+ * came, every slab is sparse for a while before it is dead, and moving what is left would be for nothing.
+ */
 export function tidyOneSlab(state: ShardState): void {
   const { payloads, jobs } = state
-  const slabNo = payloads.sparse.pop()
+  const slabNo = payloads.sparse.shift()
   if (slabNo === undefined) return
   const slab = payloads.slab(slabNo)
   if (!slab.sealed || slab.live === 0 || slab.live * 4 > slab.bytes.length) return
+  if (slab.live !== slab.liveSeen) {
+    slab.liveSeen = slab.live
+    payloads.sparse.push(slabNo)
+    return
+  }
   const { bytes } = slab
   const runs = slab.runs.slice()
   for (let at = 0; at < runs.length; at += 2) {

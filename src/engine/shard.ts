@@ -47,6 +47,9 @@ import { ShardState } from './shard-state.ts'
 import { tidyOneSlab } from './shard-tidy.ts'
 import { tick } from './timers.ts'
 
+/** Turns between two looks at sparse slabs: enough for one that is dying to lose something. */
+const TIDY_EVERY = 4
+
 type Handler = (ctx: ShardContext, command: Command, reply: Reply, holder: number) => void
 
 const handlers: (Handler | undefined)[] = []
@@ -79,6 +82,7 @@ export class Shard {
   readonly state: ShardState
   /** For its runner: it did something since the last hand-over. */
   touched = false
+  private turns = 0
   private seqsWantedFrom: Seq
   private readonly ctx: ShardContext
 
@@ -147,7 +151,9 @@ export class Shard {
   /** Hands jobs to waiting pulls. */
   serve(): void {
     serveWaiting(this.ctx)
-    if (this.state.payloads.sparse.length > 0) tidyOneSlab(this.state)
+    if (this.state.payloads.sparse.length > 0 && ++this.turns % TIDY_EVERY === 0) {
+      tidyOneSlab(this.state)
+    }
   }
 
   /** When `tick` is needed next; Infinity when nothing will fall due. */

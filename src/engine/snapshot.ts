@@ -1,6 +1,6 @@
 // A shard's state as it is stored: a row per job, and everything else as bytes (`metaOf`). `restore.ts` reads both.
 //
-//   meta   version | shard, sequences, token, totals | gaps | outcomes
+//   meta   version | shard, number of rows, sequences, token, totals | gaps | outcomes
 //          | free queue numbers | queues: number, name, settings, dead letters in order
 //          | crons | last ticks | children by parent | finished jobs: runs in the order they finished
 //
@@ -56,7 +56,8 @@ export function* jobRows(state: ShardState): Generator<JobRow, void> {
 
 export function metaOf(state: ShardState): Buffer {
   const w = new RecordWriter().begin(META_VERSION)
-  w.uint(state.shard).uint(state.firstSeq).uint(state.nextSeq).f64(state.nextToken)
+  w.uint(state.shard).uint(state.jobs.live)
+  w.uint(state.firstSeq).uint(state.nextSeq).f64(state.nextToken)
   w.uint(state.totalPushed).uint(state.totalCompleted).uint(state.totalFailed)
   state.gaps.write(w)
   state.outcomes.write(w)

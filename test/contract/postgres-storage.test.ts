@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Storage } from '../../src/engine/storage-port.ts'
+import { CheckpointMaker } from '../../src/storage/postgres/checkpoint/checkpoint-maker.ts'
+import { applicationName } from '../../src/storage/postgres/claiming.ts'
 import { Connection } from '../../src/storage/postgres/connection.ts'
 import { migrate } from '../../src/storage/postgres/migrate.ts'
 import { PostgresStorage } from '../../src/storage/postgres/postgres-storage.ts'
 import { openTestDatabase } from '../support/database.ts'
 import { queryOnce } from '../support/own-postgres.ts'
 import { type StorageUnderTest, storageContract } from './storage.ts'
-
-const checkpoints = { checkpoint: async () => 'fenced' as const, stop: async () => {} }
 
 storageContract('the storage in PostgreSQL', async (): Promise<StorageUnderTest> => {
   const database = await openTestDatabase()
@@ -35,14 +35,20 @@ storageContract('the storage in PostgreSQL', async (): Promise<StorageUnderTest>
       )
       return {
         async worker(): Promise<Storage> {
+          const owner = randomUUID()
           const storage = new PostgresStorage({
             url,
             schema,
             durability: 'sync',
             node,
-            owner: randomUUID(),
+            owner,
             connections: 2,
-            checkpoints,
+            checkpoints: new CheckpointMaker({
+              url,
+              schema,
+              applicationName: applicationName(owner),
+              historyDays: 7,
+            }),
           })
           await storage.start()
           return storage

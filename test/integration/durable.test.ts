@@ -167,7 +167,11 @@ describe('SIGHUP', () => {
         }
       })()
       server.signal('SIGHUP')
-      await server.logged('all workers were restarted')
+      await eventually(
+        'all workers were restarted',
+        60_000,
+        () => server.find('all workers were restarted') !== undefined,
+      )
       isOver = true
       await Promise.all([producing, consuming])
       expect(done.map(({ id }) => id).sort(ascending)).toEqual([...pushed].sort(ascending))

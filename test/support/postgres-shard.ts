@@ -9,7 +9,7 @@ import type { CheckpointMade } from '../../src/engine/storage-port.ts'
 import { CheckpointMaker } from '../../src/storage/postgres/checkpoint/checkpoint-maker.ts'
 import type { Fence } from '../../src/storage/postgres/checkpoint/fence.ts'
 import { type LoadedShard, loadShard } from '../../src/storage/postgres/checkpoint/load.ts'
-import { Connection } from '../../src/storage/postgres/connection.ts'
+import { Connection, type SessionSettings } from '../../src/storage/postgres/connection.ts'
 import { migrate } from '../../src/storage/postgres/migrate.ts'
 import { RecordBatchReader, RecordBatchWriter } from '../../src/storage/record-batch.ts'
 
@@ -18,8 +18,15 @@ export interface Database {
   readonly schema: string
 }
 
-export function connectionTo({ url, schema }: Database, applicationName = 'test'): Connection {
-  return new Connection({
+export function connectionTo(database: Database, applicationName = 'test'): Connection {
+  return new Connection(sessionSettings(database, applicationName))
+}
+
+export function sessionSettings(
+  { url, schema }: Database,
+  applicationName: string,
+): SessionSettings {
+  return {
     url,
     schema,
     applicationName,
@@ -28,24 +35,22 @@ export function connectionTo({ url, schema }: Database, applicationName = 'test'
     connectTimeoutMs: 10_000,
     lockTimeoutMs: 10_000,
     synchronousCommit: 'on',
-  })
+  }
 }
 
-export async function migrated(database: Database): Promise<Database> {
+export async function migrateDatabase(database: Database): Promise<void> {
   const connection = connectionTo(database)
   await migrate(connection, database.schema)
   await connection.close()
-  return database
 }
 
-export function eachRecord(bytes: Buffer, each: (record: Buffer) => void): void {
+function eachRecord(bytes: Buffer, each: (record: Buffer) => void): void {
   const reader = new RecordBatchReader(bytes)
   for (let record = reader.next(); record !== null; record = reader.next()) each(record)
 }
 
 /** What the storage has of a shard, and how it looks. */
-export interface Recovered extends LoadedShard {
-  readonly restore: Restore
+interface Recovered extends LoadedShard {
   readonly dump: string
 }
 
@@ -113,10 +118,27 @@ export class PostgresShard {
     await this.rows(`truncate ${this.table(`journal_${this.shard * 2 + 1 - this.side}`)}`)
   }
 
+  /** As if nothing had ever been stored of this shard. */
+  async forget(): Promise<void> {
+    const slots = [this.shard * 2, this.shard * 2 + 1]
+    const tables = slots.flatMap((slot) => [`journal_${slot}`, `job_${slot}`])
+    await this.rows(`truncate ${tables.map((name) => this.table(name)).join(', ')}`)
+    await this.rows(`delete from ${this.table('checkpoint')} where shard = ${this.shard}`)
+    await this.rows(
+      `update ${this.table('shard')} set generation = 0, covered = 0 where shard = ${this.shard}`,
+    )
+  }
+
   async load(): Promise<Recovered> {
     const restore = new Restore(this.shard, eachRecord)
     const loaded = await loadShard(this.connection, this.database.schema, this.fence, restore)
-    return { ...loaded, restore, dump: dumpState(restore.state) }
+    return { ...loaded, dump: dumpState(restore.state) }
+  }
+
+  /** Without looking at it. */
+  loadOnly(): Promise<LoadedShard> {
+    const restore = new Restore(this.shard, eachRecord)
+    return loadShard(this.connection, this.database.schema, this.fence, restore)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 // Nodes, workers and sessions on one schema of PostgreSQL, and everything that was made ends together.
 
 import { randomUUID } from 'node:crypto'
+import type { NetConnectOpts } from 'node:net'
 import { Client, type QueryResultRow } from 'pg'
 import type { Batch, Claim } from '../../src/engine/storage-port.ts'
 import { applicationName } from '../../src/storage/postgres/claiming.ts'
@@ -121,7 +122,7 @@ export class StorageBench {
     changes: Partial<PostgresStorageOptions> = {},
   ): Promise<PostgresStorage & { readonly owner: string }> {
     const { url, schema } = this.database
-    const owner = randomUUID()
+    const owner = changes.owner ?? randomUUID()
     const storage = new PostgresStorage({
       url,
       schema,
@@ -157,16 +158,23 @@ export class StorageBench {
     return rows.map((row) => Number(row.position))
   }
 
-  /** Its address leads through the proxy. */
-  async proxy(): Promise<{ readonly proxy: TcpProxy; readonly url: string }> {
-    const { host, port, user, database, password } = new Client({
-      connectionString: this.database.url,
-    })
-    const target = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
-    const proxy = await new TcpProxy(() => target).start()
-    this.until(() => proxy.stop())
+  /** Where PostgreSQL listens. */
+  get target(): NetConnectOpts {
+    const { host, port } = new Client({ connectionString: this.database.url })
+    return host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
+  }
+
+  /** The same database, at a port of the loopback that leads there. */
+  urlAt(port: number): string {
+    const { user, database, password } = new Client({ connectionString: this.database.url })
     const secret = typeof password === 'string' && password !== '' ? `:${password}` : ''
-    return { proxy, url: `postgresql://${user}${secret}@127.0.0.1:${proxy.port}/${database}` }
+    return `postgresql://${user}${secret}@127.0.0.1:${port}/${database}`
+  }
+
+  async proxy(): Promise<{ readonly proxy: TcpProxy; readonly url: string }> {
+    const proxy = await new TcpProxy(() => this.target).start()
+    this.until(() => proxy.stop())
+    return { proxy, url: this.urlAt(proxy.port) }
   }
 
   /** Resolves when so many sessions of that name wait: for a lock, or for the synchronous standby. */

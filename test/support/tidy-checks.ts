@@ -38,7 +38,6 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:zlib',
       'pg',
       'pg-copy-streams',
-      'pg-listen',
     ],
   },
   'src/cluster/': {
@@ -56,7 +55,15 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   'src/transports/': {
     folders: ['src/engine/'],
-    modules: ['node:buffer', 'node:crypto', 'node:fs', 'node:net', 'node:path', 'node:v8'],
+    modules: [
+      'node:buffer',
+      'node:crypto',
+      'node:fs',
+      'node:net',
+      'node:path',
+      'node:util',
+      'node:v8',
+    ],
   },
 }
 

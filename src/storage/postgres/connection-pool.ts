@@ -1,6 +1,7 @@
 // A few sessions for work of which any number may be waiting: the first that is free takes the next.
 //
-// The one that was used last is used first, so that a quiet server keeps one session busy and its statements prepared.
+// 1. The one that was used last is used first, so that a quiet server keeps one session busy and its statements prepared.
+// 2. One that `rests` has no session while it is not used: for work that is seldom.
 //
 // Neighbours: `postgres-storage.ts` appends through one of these.
 
@@ -8,10 +9,12 @@ import type { Connection } from './connection.ts'
 
 export class ConnectionPool {
   private readonly all: readonly Connection[]
+  private readonly rests: boolean
   private readonly free: Connection[]
   private readonly waiting: ((connection: Connection) => void)[] = []
 
-  constructor(size: number, make: () => Connection) {
+  constructor(size: number, make: () => Connection, rests = false) {
+    this.rests = rests
     this.all = Array.from({ length: size }, make)
     this.free = [...this.all]
   }
@@ -22,10 +25,16 @@ export class ConnectionPool {
     try {
       return await run(connection)
     } finally {
-      const next = this.waiting.shift()
-      if (next === undefined) this.free.push(connection)
-      else next(connection)
+      this.giveBack(connection)
     }
+  }
+
+  private giveBack(connection: Connection): void {
+    const next = this.waiting.shift()
+    if (next !== undefined) return next(connection)
+    this.free.push(connection)
+    // Whatever goes wrong with it, there is no session afterwards.
+    if (this.rests) connection.rest().catch(() => undefined)
   }
 
   async close(): Promise<void> {

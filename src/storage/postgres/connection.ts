@@ -78,7 +78,10 @@ export class Connection {
   /** Of each client, so that a hung one can be destroyed in any state. */
   private readonly sockets = new WeakMap<Client, Socket>()
   private tail: Promise<unknown> = Promise.resolve()
+  /** No more calls … */
   private closed = false
+  /** … and no more sessions for those that wait. */
+  private ended = false
   private unreplicated = false
 
   constructor(settings: SessionSettings, listener: SessionListener = {}) {
@@ -133,14 +136,25 @@ export class Connection {
     })
   }
 
+  /** Gives the session back when nothing is left to do on it; the next call begins another one. */
+  rest(): Promise<void> {
+    return this.inTurn(async () => {
+      const client = this.client
+      this.client = null
+      if (client !== null) await this.sayGoodBye(client)
+    })
+  }
+
   /** Waits for what is under way, but not longer than `graceMs`, then says good-bye. Calls from now on fail. */
   async close(graceMs = CLOSE_MS): Promise<void> {
     this.closed = true
-    const timer = setTimeout(() => this.drop(), graceMs)
+    const timer = setTimeout(() => {
+      this.ended = true
+      this.drop()
+    }, graceMs)
     await this.tail
-    const client = this.client
-    if (client !== null) await client.end().catch(() => undefined)
     clearTimeout(timer)
+    if (this.client !== null) await this.sayGoodBye(this.client)
   }
 
   /** Ends the session at once, whatever it does. Calls under way fail with a retryable fault; later ones reconnect. */
@@ -150,11 +164,15 @@ export class Connection {
     }
   }
 
+  private async sayGoodBye(client: Client): Promise<void> {
+    const timer = setTimeout(() => this.destroy(client), CLOSE_MS)
+    await client.end().catch(() => undefined)
+    clearTimeout(timer)
+  }
+
   private inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.tail.then(() => {
-      if (this.closed) throw new StorageFault('closed', 'the connection is closed', false)
-      return run()
-    })
+    if (this.closed) return Promise.reject(closedFault())
+    const result = this.tail.then(run)
     this.tail = result.catch(() => undefined)
     return result
   }
@@ -192,6 +210,7 @@ export class Connection {
 
   private async connected(): Promise<Client> {
     if (this.client !== null) return this.client
+    if (this.ended) throw closedFault()
     const client = this.newClient()
     this.opening = client
     try {
@@ -279,7 +298,10 @@ select pg_is_in_recovery() as standby, pg_backend_pid() as pid,
     then 'remote_apply' else $6 end, false),
   set_config('default_transaction_isolation', 'read committed', false),
   set_config('tcp_keepalives_idle', $7, false), set_config('tcp_keepalives_interval', '1', false),
-  set_config('tcp_keepalives_count', '5', false), set_config('jit', 'off', false)`
+  set_config('tcp_keepalives_count', '5', false), set_config('jit', 'off', false),
+  set_config('idle_session_timeout', '0', false),
+  case when current_setting('transaction_timeout', true) is not null
+    then set_config('transaction_timeout', '0', false) end`
 
 async function withDeadline<T>(ms: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
@@ -300,6 +322,10 @@ async function withDeadline<T>(ms: number, answer: Promise<T>): Promise<T> {
 function unreplicatedFault(): StorageFault {
   const text = 'PostgreSQL committed, but its wait for the synchronous standby was cancelled'
   return new StorageFault('01000', text, true)
+}
+
+function closedFault(): StorageFault {
+  return new StorageFault('closed', 'PostgreSQL: the connection was closed', false)
 }
 
 function sessionEnded(): StorageFault {

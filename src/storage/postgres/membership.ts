@@ -34,6 +34,7 @@ export interface MembershipOptions extends LeaseListener {
   readonly log: Log
   readonly leaseTiming?: LeaseTiming
   readonly listenerTiming?: ListenerTiming
+  readonly pollMs?: number
   readonly identity?: ProcessIdentity
 }
 
@@ -86,10 +87,16 @@ export class Membership {
 
   /** Rejects with the last fault when it has taken too long, or at once when waiting would not help. */
   async start(): Promise<void> {
-    await this.joinWithinTime()
+    try {
+      await this.joinWithinTime()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    if (this.stopping.signal.aborted) throw stoppedFault()
     this.listener.start()
-    this.timers.push(setInterval(() => this.woken(), POLL_MS))
-    this.timers.push(setInterval(() => this.removeExpired(), CLEAN_MS))
+    this.timers.push(setInterval(() => this.woken(), this.options.pollMs ?? POLL_MS))
+    this.timers.push(setInterval(() => this.removeExpiredLater(), CLEAN_MS))
   }
 
   /** After the workers have stopped. The node's row goes, and with it its claim to what they owned. */
@@ -155,6 +162,7 @@ export class Membership {
     const { applied, version } = await migrate(this.control, schema)
     const names = applied.map((step) => `${step.version} (${step.name})`).join(', ')
     if (applied.length > 0) log.info({ version }, `schema ${schema}: applied version ${names}`)
+    await this.removeExpired()
     await this.endLeasesOfTheGone()
     await this.lease.start()
   }
@@ -163,7 +171,7 @@ export class Membership {
     try {
       await delay(ms, undefined, { signal: this.stopping.signal })
     } catch {
-      throw new StorageFault('closed', 'the server was stopped while it was starting', false)
+      throw stoppedFault()
     }
   }
 
@@ -190,10 +198,14 @@ export class Membership {
     }
   }
 
-  private removeExpired(): void {
+  private removeExpiredLater(): void {
+    // If it fails, another time.
+    this.removeExpired().catch(() => undefined)
+  }
+
+  private async removeExpired(): Promise<void> {
     const text = `delete from ${this.schema}.node where expires_at < clock_timestamp() - interval '1 minute'`
-    // Another time.
-    this.control.query({ name: 'remove_expired', text }).catch(() => undefined)
+    await this.control.query({ name: 'remove_expired', text })
   }
 
   private identity(): ProcessIdentity {
@@ -212,6 +224,10 @@ export class Membership {
       synchronousCommit: 'on',
     }
   }
+}
+
+function stoppedFault(): StorageFault {
+  return new StorageFault('closed', 'the server was stopped while it was starting', false)
 }
 
 function gaveUp(fault: StorageFault, spentMs: number): StorageFault {

@@ -15,7 +15,7 @@ import type { Connection, Session, Statement } from './connection.ts'
 import { quoteIdentifier } from './schema/identifier.ts'
 import { type Migration, migrations, migrationTable } from './schema/migrations.ts'
 
-export interface SchemaVersion {
+interface SchemaVersion {
   readonly version: number
   readonly name: string
 }

@@ -75,6 +75,8 @@ export class NodeLease {
   /** Uptime minus hrtime when the lease was granted. */
   private sleptMs = 0
   private isHeld = false
+  /** Whether there may be a row. */
+  private isKnown = false
   private isStopped = false
   private isFailing = false
   private renewTimer: NodeJS.Timeout | null = null
@@ -119,9 +121,12 @@ on conflict (node) do update set expires_at = greatest(n.expires_at, excluded.ex
   async stop(): Promise<void> {
     this.isStopped = true
     for (const timer of [this.renewTimer, this.lossTimer]) if (timer !== null) clearTimeout(timer)
-    const text = `delete from ${quoteIdentifier(this.options.settings.schema)}.node where node = $1`
-    // When PostgreSQL is away, the lease ends by itself.
-    await this.connection.query({ name: '', text }, [this.options.node]).catch(() => undefined)
+    if (this.isKnown) {
+      this.isKnown = false
+      const text = `delete from ${quoteIdentifier(this.options.settings.schema)}.node where node = $1`
+      // When PostgreSQL is away, the lease ends by itself.
+      await this.connection.query({ name: '', text }, [this.options.node]).catch(() => undefined)
+    }
     await this.connection.close()
   }
 
@@ -144,6 +149,7 @@ on conflict (node) do update set expires_at = greatest(n.expires_at, excluded.ex
     const { ttlMs, marginMs } = this.options.timing
     const sentMs = this.clocks.hrtimeMs()
     const sleptMs = this.clocks.uptimeMs() - sentMs
+    this.isKnown = true
     await this.connection.query(this.renewal, this.values)
     const untilMs = sentMs + ttlMs - marginMs
     if (this.isStopped || untilMs <= this.clocks.hrtimeMs()) return

@@ -2,7 +2,7 @@
 //
 //   append ─▶ a few sessions, any number of shards waiting for them
 //   claim, release, reserve, emptySide ─▶ a session of their own: ownership never waits behind data
-//   load ─▶ a session while it lasts         checkpoint ─▶ a thread with its own
+//   load ─▶ one of two, while it lasts        checkpoint ─▶ a thread with its own
 //
 // 1. Whatever writes for a shard is fenced: owner and epoch are checked by the statement that writes (ADR 7).
 // 2. An append may be repeated any number of times, also while an earlier attempt is under way or after it has
@@ -45,7 +45,7 @@ export interface PostgresStorageOptions {
 }
 
 /** Makes checkpoints for this worker. */
-export interface Checkpointer {
+interface Checkpointer {
   checkpoint(fence: Fence, covered: number): Promise<CheckpointMade | 'fenced'>
   stop(): Promise<void>
 }
@@ -81,7 +81,7 @@ export class PostgresStorage implements Storage {
       options.connections,
       () => new Connection(this.settings(commit)),
     )
-    this.loaders = new ConnectionPool(LOADERS, () => new Connection(this.settings('on')))
+    this.loaders = new ConnectionPool(LOADERS, () => new Connection(this.settings('on')), true)
   }
 
   async start(): Promise<void> {

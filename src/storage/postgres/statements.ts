@@ -9,7 +9,7 @@
 import type { Statement } from './connection.ts'
 import { quoteIdentifier } from './schema/identifier.ts'
 
-export const SIDES = 2
+const SIDES = 2
 
 export class Statements {
   readonly lockClaimable: Statement

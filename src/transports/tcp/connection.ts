@@ -389,7 +389,8 @@ export class Connection implements ReplyQueueOwner, Host {
   /** The kernel may have taken something. */
   private progressed(): void {
     this.subscriptions.caughtUp()
-    if (this.stalled && this.hasRoom()) this.schedule()
+    if (this.leaving !== null) return this.leaving.advance()
+    if (this.stalled && this.state === 'open' && this.hasRoom()) this.schedule()
     if (this.session.awayCount >= limits.commandsBeforeMove) this.leaveIfQuiet()
   }
 
@@ -403,7 +404,6 @@ export class Connection implements ReplyQueueOwner, Host {
       if (this.state === 'open' && !this.stalled) this.socket.resume()
     } else {
       this.progressed()
-      this.leaving?.advance()
       this.settle()
     }
   }

@@ -13,7 +13,6 @@
 // 3. An error closes the socket. `written` may then be called with an error, or not at all.
 
 import type { Socket } from 'node:net'
-import { getSystemErrorName } from 'node:util'
 
 /** Node versions of which the tests have shown that their handles are written to like this. */
 const MAJOR_MIN = 20
@@ -91,7 +90,7 @@ function handleOf(socket: Socket): Handle | null {
 }
 
 function failure(status: number): Error {
-  return new Error(`write failed: ${getSystemErrorName(status)}`)
+  return new Error(`write failed with status ${status}`)
 }
 
 function loadBinding(): StreamBinding | null {

@@ -77,8 +77,8 @@ export class Framer implements Tenant {
 
   /** A copy of what came and was not handed out. */
   left(): Buffer {
-    const { partial, chunk } = this
-    return Buffer.concat([partial.subarray(0, this.partialLength), chunk.subarray(this.taken)])
+    const { partial, partialLength, chunk, chunkLength, taken } = this
+    return Buffer.concat([partial.subarray(0, partialLength), chunk.subarray(taken, chunkLength)])
   }
 
   /** True when there is a further frame; false when `feed` must come first, or the input is `tooLarge`. */

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { seqOfId } from '../../../src/engine/job-id.ts'
+import { rowOf } from '../../../src/engine/job-store.ts'
 import { PayloadStore, SLAB_BYTES } from '../../../src/engine/payload-store.ts'
 import { EngineHarness, queueOfShard } from '../../support/engine-harness.ts'
 
@@ -93,6 +95,24 @@ describe('compaction', () => {
     }
     for (const id of kept) q.ack(id, { result: 'last' })
     expect(held(q)).toBeLessThanOrEqual(4 * SLAB_BYTES)
+  })
+
+  it('moves nothing while jobs end in the order they came', () => {
+    const q = new EngineHarness({ retention: { count: 0 } })
+    const ids: number[] = []
+    const jobs = Array.from({ length: 1000 }, () => ({ data: 'x'.repeat(90) }))
+    for (let i = 0; i < 10; i++) ids.push(...q.send({ cmd: 'PUSHB', queue: name, jobs }).ids)
+    const state = q.shardOf(name).state
+    const placeOf = (id: number): unknown[] => {
+      const page = state.jobs.get(seqOfId(id))
+      return [page.slab[rowOf(seqOfId(id))], page.from[rowOf(seqOfId(id))]]
+    }
+    const places = ids.map(placeOf)
+    for (let done = 0; done < ids.length; done += 100) {
+      q.send({ cmd: 'PULLB', queue: name, count: 100 })
+      q.send({ cmd: 'ACKB', ids: ids.slice(done, done + 100) })
+      expect(ids.slice(done + 100).map(placeOf)).toEqual(places.slice(done + 100))
+    }
   })
 
   it('moves results, too, of jobs whose data lie elsewhere', () => {

@@ -248,17 +248,23 @@ describe('what does not fit together', () => {
     const { meta, rows } = stored()
     return { meta, rows: rows.filter((each) => each.state !== state) }
   }
-  const changed = (change: Partial<JobRow>): Stored => {
+  const changed = (change: Partial<JobRow>, state = 'waiting'): Stored => {
     const { meta, rows } = stored()
     return {
       meta,
-      rows: rows.map((each) => (each.state === 'waiting' ? { ...each, ...change } : each)),
+      rows: rows.map((each) => (each.state === state ? { ...each, ...change } : each)),
     }
   }
 
   it.each([
-    ['a completed job is missing', () => without('completed'), 'finished jobs are missing'],
-    ['a dead letter is missing', () => without('failed'), 'dead letters are missing'],
+    ['a waiting job is missing', () => without('waiting'), '2 of 3 jobs are there'],
+    ['a completed job is missing', () => without('completed'), '2 of 3 jobs'],
+    ['a dead letter is missing', () => without('failed'), '2 of 3 jobs'],
+    [
+      'a dead letter is another job',
+      () => changed({ state: 'waiting' }, 'failed'),
+      'dead letters are',
+    ],
     ['a dead letter too many', () => changed({ state: 'failed' }), 'a dead letter is in no list'],
     [
       'a completed job too many',

@@ -44,7 +44,10 @@ export class CheckpointMaker {
 
   checkpoint(fence: Fence, covered: number): Promise<CheckpointMade | 'fenced'> {
     const { schema, historyDays } = this.settings
-    return writeCheckpoint(this.connection, schema, fence, covered, { rebuild, historyDays })
+    return writeCheckpoint(this.connection, schema, fence, covered, {
+      rebuild: rebuiltShard,
+      historyDays,
+    })
   }
 
   /** What is under way is rolled back. */
@@ -54,7 +57,8 @@ export class CheckpointMaker {
   }
 }
 
-function rebuild(shard: number): Rebuilt {
+/** An empty one, for what was stored of it. */
+export function rebuiltShard(shard: number): Rebuilt {
   const restore = new Restore(shard, eachRecord)
   return {
     reader: restore,

@@ -10,7 +10,7 @@
 
 import { StorageFault } from '../../../engine/storage-port.ts'
 
-export const COPY_SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
+const COPY_SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
 /** Signature, no flags, no extension: what precedes the first tuple. */
 export const COPY_HEADER = Buffer.concat([COPY_SIGNATURE, Buffer.alloc(8)])
 /** Stands where the next tuple's number of fields would. */

@@ -70,16 +70,18 @@ export async function dropHistoryDays(
   return { dropped, postponed }
 }
 
+/** By the catalog itself: `to_regclass` may answer from what the session knew before it got the lock. */
 async function isThere(
   asker: Pick<Session, 'query'>,
   schema: string,
   day: number,
 ): Promise<boolean> {
-  const { rows } = await asker.query<{ there: boolean }>(
-    once('select to_regclass($1) is not null as there'),
-    [`${quoteIdentifier(schema)}.${tableOf(day)}`],
+  const { rows } = await asker.query(
+    once(`select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2`),
+    [schema, tableOf(day)],
   )
-  return rows[0]?.there === true
+  return rows.length > 0
 }
 
 function makeText(schema: string, day: number): Statement {

@@ -58,9 +58,12 @@ export async function loadShard(
   return loaded
 }
 
-/** The longest pause between two statements is within the session's own limit; one statement may take its time. */
+/** Between the rows and the journal the reader may need seconds; nothing is locked that anybody waits for. */
+const IDLE_MS = 60_000
+
 const SNAPSHOT = `set transaction isolation level repeatable read, read only;
-  set local statement_timeout = 0; set local synchronize_seqscans = off`
+  set local statement_timeout = 0; set local idle_in_transaction_session_timeout = ${IDLE_MS};
+  set local synchronize_seqscans = off`
 
 async function readJobs(
   session: Session,

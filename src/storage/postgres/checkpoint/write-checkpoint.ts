@@ -51,7 +51,7 @@ export async function writeCheckpoint(
   { rebuild, historyDays }: CheckpointTerms,
 ): Promise<CheckpointMade | 'fenced'> {
   try {
-    const before = await madeBefore(connection, schema, fence, covered)
+    const before = await connection.transaction((session) => look(session, schema, fence, covered))
     if (before !== null) return before
     const state = rebuild(fence.shard)
     const finished = new FinishedBefore(state.reader)
@@ -64,8 +64,9 @@ export async function writeCheckpoint(
       history = new HistoryRows(fence.shard, finished, await nowMs(connection), historyDays)
       await makeHistoryDays(connection, schema, history.days(state.rows()))
     }
+    const meta = state.meta()
     return await connection.transaction((session) =>
-      write(session, schema, fence, loaded, covered, state, history),
+      write(session, schema, fence, { loaded, covered, meta, state, history }),
     )
   } catch (error) {
     if (isFenced(error)) return 'fenced'
@@ -73,14 +74,20 @@ export async function writeCheckpoint(
   }
 }
 
+interface Content {
+  /** Of the generation before. */
+  readonly loaded: LoadedShard
+  readonly covered: number
+  readonly meta: Buffer
+  readonly state: Rebuilt
+  readonly history: HistoryRows | null
+}
+
 async function write(
   session: Session,
   schema: string,
   fence: Fence,
-  loaded: LoadedShard,
-  covered: number,
-  state: Rebuilt,
-  history: HistoryRows | null,
+  { loaded, covered, meta, state, history }: Content,
 ): Promise<CheckpointMade> {
   const generation = loaded.generation + 1
   const slot = jobSlot(fence.shard, generation)
@@ -96,7 +103,7 @@ async function write(
   const bytes = await copyIn(
     session,
     `copy ${table} (${jobColumnList}) from stdin (format binary, freeze true)`,
-    jobs.chunks(state.meta(), state.rows()),
+    jobs.chunks(meta, state.rows()),
   )
   if (history !== null) {
     const text = `copy ${quoteIdentifier(schema)}.history (${historyColumnList}) from stdin (format binary)`
@@ -115,25 +122,31 @@ async function write(
   return { generation, jobs: jobs.jobs, bytes }
 }
 
-/** The checkpoint that was asked for, when it has been made: the answer was lost. */
-async function madeBefore(
-  connection: Connection,
+/**
+ * The checkpoint that was asked for, when it has been made and only the answer was lost. Otherwise the slot is free
+ * at this moment: it would be a pity to find a reader there after all the work.
+ */
+async function look(
+  session: Session,
   schema: string,
   fence: Fence,
   covered: number,
 ): Promise<CheckpointMade | null> {
-  return connection.transaction(async (session) => {
-    const row = await readShard(session, schema, fence)
-    if (row.generation === 0 || row.covered < covered) return null
-    const { rows } = await session.query<{ jobs: number; bytes: number }>(
-      once(
-        `select jobs, bytes from ${quoteIdentifier(schema)}.checkpoint where shard = $1 and generation = $2`,
-      ),
-      [fence.shard, row.generation],
-    )
-    if (rows[0] === undefined) throw corrupt(`shard ${fence.shard} has lost its checkpoint`)
-    return { generation: row.generation, jobs: rows[0].jobs, bytes: rows[0].bytes }
-  })
+  const { generation, covered: coveredNow } = await readShard(session, schema, fence)
+  if (generation === 0 || coveredNow < covered) {
+    await session.query(once(`set local lock_timeout = ${SLOT_LOCK_MS}`))
+    const table = tableName(schema, 'job', jobSlot(fence.shard, generation + 1))
+    await session.query(once(`lock table ${table} in access exclusive mode`))
+    return null
+  }
+  const { rows } = await session.query<{ jobs: number; bytes: number }>(
+    once(
+      `select jobs, bytes from ${quoteIdentifier(schema)}.checkpoint where shard = $1 and generation = $2`,
+    ),
+    [fence.shard, generation],
+  )
+  if (rows[0] === undefined) throw corrupt(`shard ${fence.shard} has lost its checkpoint`)
+  return { generation, jobs: rows[0].jobs, bytes: rows[0].bytes }
 }
 
 /** Those before it are deleted by the same statement. */
