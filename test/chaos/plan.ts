@@ -65,7 +65,7 @@ export class Names {
 }
 
 /** Data that the server must take as bytes: what other stores refuse, alter or reorder. */
-const ODD_DATA = [
+export const ODD_DATA = [
   '""',
   '"\\u0000"',
   '"\\ud800"',

@@ -80,6 +80,16 @@ export class Scenario {
     return surely(`push ${key}`, () => this.reader.push(job))
   }
 
+  /** The same on a connection of its own, for several at once. */
+  pushAs(key: string): Promise<PushOp> {
+    const client = this.client(key)
+    return surely(`push ${key}`, () => client.push(jobOf(key)))
+  }
+
+  outcomeOf(key: string): string | undefined {
+    return this.history.ops.find((op) => op.f === 'push' && op.key === key)?.outcome
+  }
+
   /** A push that is acknowledged, or refused because its unique key is taken already. */
   async pushUnique(key: string, uniqueKey: string): Promise<PushOp> {
     for (let tries = 0; ; tries++) {

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Verdict } from '../chaos/checker.ts'
 import type { Seen } from '../chaos/history.ts'
-import { QUEUE, Scenario, SHARD } from '../chaos/scenario.ts'
+import { jobOf, QUEUE, Scenario, SHARD } from '../chaos/scenario.ts'
 import { eventually } from '../support/eventually.ts'
 import { queueInShard } from '../support/queue-names.ts'
 import { isAlive } from '../support/server-process.ts'
