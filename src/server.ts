@@ -156,7 +156,7 @@ function listenersOf(
       const [tcp] = await listener.start()
       return (tcp as AddressInfo).port
     },
-    expect: (state, usedBefore) => listener?.expect(state, usedBefore) ?? null,
+    expect: (state) => listener?.expect(state) ?? null,
     evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
     drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
   }

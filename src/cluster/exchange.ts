@@ -103,6 +103,8 @@ export class Exchange implements Gate {
   private readonly reservedTo = new Map<ShardId, number>()
   /** Of the primary, the newest one. */
   private table: TableMessage | null = null
+  /** With what is held in them: so a session may hold something where it has never been. */
+  private shardsHaveMoved = false
   private unwritten: Unwritten[] = []
   private draining = false
 
@@ -149,7 +151,7 @@ export class Exchange implements Gate {
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
     const { router, subscriptions } = this
-    this.moves = new Moves({ routes, links, router, runner, subscriptions, send: sendSocket })
+    this.moves = new Moves({ routes, links, router, runner, subscriptions, hold, send: sendSocket })
     this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
   }
 
@@ -216,10 +218,10 @@ export class Exchange implements Gate {
   sessionClosed(session: Session): void {
     this.router.forgetPulls(session)
     this.runner.holderClosed(session.holder)
-    const used = session.workersUsed | session.usedBefore
-    for (let worker = 0; worker < limits.shards; worker++) {
-      if (worker === this.routes.me || (used & (1 << worker)) === 0) continue
-      this.links.existing(worker)?.sessionClosed(session.holder)
+    const used = session.workersUsed | (session.hasMoved || this.shardsHaveMoved ? -1 : 0)
+    for (const worker of this.routes.others()) {
+      if ((used & (1 << worker)) === 0) continue
+      this.links.to(worker)?.sessionClosed(session.holder)
     }
     this.turn.schedule()
   }
@@ -237,6 +239,10 @@ export class Exchange implements Gate {
   applyTable(table: TableMessage): void {
     const { routes, runner } = this
     const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
+    if (this.keeper !== null && this.table !== null) {
+      const { owners } = this.table
+      this.shardsHaveMoved ||= table.owners.some((owner, shard) => owner !== owners[shard])
+    }
     this.table = table
     this.updateRoutes(table)
     if (this.keeper === null) this.own(table.grants)

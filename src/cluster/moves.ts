@@ -22,6 +22,7 @@ import type { Link } from './link.ts'
 import { FrameKind } from './link-frames.ts'
 import type { Links } from './links.ts'
 import type { Peer } from './peer.ts'
+import type { ReplyHold } from './reply-hold.ts'
 import type { Router } from './router.ts'
 import type { Routes } from './routes.ts'
 import type { Runner } from './runner.ts'
@@ -42,8 +43,8 @@ export interface Arrival {
 
 /** What `Moves` needs of the transports. */
 export interface Arrivals {
-  /** Null: no connections are taken here (any more, or yet). `usedBefore`: for its session. */
-  expect(state: Buffer, usedBefore: number): Arrival | null
+  /** Null: no connections are taken here (any more, or yet). */
+  expect(state: Buffer): Arrival | null
 }
 
 /** A connection on its way out. */
@@ -60,14 +61,14 @@ export interface MovesDeps {
   readonly router: Router
   readonly runner: Runner
   readonly subscriptions: Subscriptions
+  /** Replies of this worker's shards that are not durable yet. */
+  readonly hold: Pick<ReplyHold, 'whenSent'> | null
   /** Takes a socket to the worker `to`, by way of the primary. */
   send(to: number, holder: number, socket: Socket): void
 }
 
 /** What goes ahead of the socket. */
 interface Ahead {
-  /** Bit per worker where something may be held in the session's name. */
-  readonly used: number
   readonly subscriptions: readonly LeftSubscription[]
   readonly state: Buffer
 }
@@ -84,7 +85,6 @@ interface Leaver {
 
 interface Comer {
   readonly peer: Peer
-  readonly used: number
   readonly arrival: Arrival
 }
 
@@ -122,7 +122,7 @@ export class Moves {
 
   /** Its pulls wait no more. `done`: those that have been answered are, the others will never be. */
   forgetPulls(session: Session, done: () => void): void {
-    const { routes, links, router, runner } = this.deps
+    const { routes, links, router, runner, hold } = this.deps
     const { holder } = session
     session.leaving = true
     router.forgetPulls(session)
@@ -135,8 +135,11 @@ export class Moves {
       tally.workers.add(worker)
       link.forgetPulls(holder)
     }
-    if (tally.workers.size === 0) return done()
     this.forgetting.set(holder, tally)
+    tally.workers.add(routes.me)
+    const sent = (): void => count(this.forgetting, holder, routes.me)
+    if (hold === null) sent()
+    else hold.whenSent(sent)
   }
 
   /**
@@ -151,15 +154,11 @@ export class Moves {
     state: Buffer,
     answer: (ready: boolean) => void,
   ): Departure | null {
-    const { routes, links, subscriptions } = this.deps
+    const { links, subscriptions } = this.deps
     const link = links.to(to)
     if (link === null) return null
     const { holder } = session
-    const ahead: Ahead = {
-      used: session.usedBefore | session.workersUsed | (1 << routes.me),
-      subscriptions: subscriptions.leave(subscriber),
-      state,
-    }
+    const ahead: Ahead = { subscriptions: subscriptions.leave(subscriber), state }
     if (!link.post(FrameKind.moving, Buffer.concat([holderBytes(holder), serialize(ahead)]))) {
       return null
     }
@@ -268,8 +267,8 @@ export class Moves {
     const done = (): void => peer.post(FrameKind.arrived, holderBytes(holder))
     const tally: Tally = { workers: new Set(), done }
     runner.renameHolder(holder, to)
+    // All of them: a shard, and what is held in it, may have moved since.
     for (const worker of routes.others()) {
-      if ((comer.used & (1 << worker)) === 0) continue
       const link = links.to(worker)
       if (link === null) continue
       const body = Buffer.concat([holderBytes(holder), holderBytes(to)])
@@ -281,10 +280,10 @@ export class Moves {
   }
 
   private expect(peer: Peer, holder: number, bytes: Buffer): void {
-    const { used, subscriptions, state } = deserialize(bytes) as Ahead
-    const arrival = this.arrivals.expect(state, used)
+    const { subscriptions, state } = deserialize(bytes) as Ahead
+    const arrival = this.arrivals.expect(state)
     if (arrival === null) return answerMove(peer, holder, false)
-    this.comers.set(holder, { peer, used, arrival })
+    this.comers.set(holder, { peer, arrival })
     let open = 1
     const placed = (): void => {
       if (--open === 0) answerMove(peer, holder, true)

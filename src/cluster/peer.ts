@@ -24,6 +24,7 @@ import {
   type FrameHandler,
   FrameKind,
   FrameReader,
+  putF64,
   putU32,
   readHanded,
 } from './link-frames.ts'
@@ -93,10 +94,10 @@ export class Peer implements FrameHandler {
         return host.giveBack(readHanded(bytes, from, to))
       case FrameKind.sessionClosed:
         host.runner.holderClosed(bytes.readDoubleLE(from))
-        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+        return this.sessionEnded(bytes.readDoubleLE(from))
       case FrameKind.forgetPulls:
         host.runner.forgetPulls(bytes.readDoubleLE(from))
-        return this.post(FrameKind.sessionEnded, bytes.subarray(from, to))
+        return this.sessionEnded(bytes.readDoubleLE(from))
       case FrameKind.renameHolder:
         host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
         return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
@@ -127,6 +128,20 @@ export class Peer implements FrameHandler {
       default:
         return host.peerFrame(this, kind, bytes.subarray(from, to))
     }
+  }
+
+  /** After the replies to its pulls, also those that are held: their numbers are free then. */
+  private sessionEnded(holder: number): void {
+    const { hold } = this.host
+    const post = (): void => {
+      const { writer } = this.outbox
+      const start = beginFrame(writer, FrameKind.sessionEnded)
+      putF64(writer, holder)
+      endFrame(writer, start)
+      this.outbox.added()
+    }
+    if (hold === null) post()
+    else hold.whenSent(post)
   }
 
   post(kind: FrameKind, body: Buffer): void {

@@ -39,6 +39,12 @@ interface Waiter {
   readonly letter: (() => void) | null
 }
 
+/** Called when these groups are over. */
+interface Barrier {
+  readonly groups: Set<Group>
+  readonly done: () => void
+}
+
 interface Letter {
   readonly log: DurableLog
   readonly send: () => void
@@ -59,6 +65,9 @@ export class ReplyHold {
   private readonly waits: boolean
   private group = new Group()
   private letters: Letter[] = []
+  /** Groups of earlier turns that are not over. */
+  private readonly open = new Set<Group>()
+  private readonly barriers = new Set<Barrier>()
   private readonly waiters = new Map<DurableLog, Waiter[]>()
   /** With records that are not on their way yet. */
   private unflushed = new Set<DurableLog>()
@@ -86,8 +95,9 @@ export class ReplyHold {
       group.left++
       this.wait(log, { mark: log.mark, group, letter: null })
     }
-    if (isEmpty || group.left > 0) return
-    if (this.owner.mayAnswer()) release(group)
+    if (isEmpty) return
+    if (group.left > 0) this.open.add(group)
+    else if (this.owner.mayAnswer()) this.release(group)
     else this.refuse(group, refusals.unavailable)
   }
 
@@ -102,7 +112,7 @@ export class ReplyHold {
       letter?.()
       if (group === null) continue
       group.left--
-      if (group.left === 0 && !group.isOver) release(group)
+      if (group.left === 0 && !group.isOver) this.release(group)
     }
     if (done === waiters.length) this.waiters.delete(log)
     else waiters.splice(0, done)
@@ -125,6 +135,14 @@ export class ReplyHold {
       this.refuse(group, next)
       next = refusal
     }
+  }
+
+  /** `done` is called when every reply that was made so far is on its way, or refused. */
+  whenSent(done: () => void): void {
+    const groups = new Set(this.open)
+    if (this.group.items.length > 0) groups.add(this.group)
+    if (groups.size === 0) done()
+    else this.barriers.add({ groups, done })
   }
 
   /** `send` is called when everything that the log's shard records in this turn is durable. */
@@ -178,6 +196,24 @@ export class ReplyHold {
       else
         refuseLine(slot, reqIdOf(bytes, from, to), handed === null ? refusal : refusals.unavailable)
     }
+    this.ended(group)
+  }
+
+  private release(group: Group): void {
+    group.isOver = true
+    const { bytes } = group.writer
+    for (const { slot, from, to, handed } of group.items) send(slot, bytes, from, to, handed)
+    this.ended(group)
+  }
+
+  private ended(group: Group): void {
+    this.open.delete(group)
+    for (const barrier of this.barriers) {
+      barrier.groups.delete(group)
+      if (barrier.groups.size > 0) continue
+      this.barriers.delete(barrier)
+      barrier.done()
+    }
   }
 }
 
@@ -216,12 +252,6 @@ class HeldSlot implements ReplySlot {
     }
     hold.add({ slot, from, to: hold.writer.length, handed })
   }
-}
-
-function release(group: Group): void {
-  group.isOver = true
-  const { bytes } = group.writer
-  for (const { slot, from, to, handed } of group.items) send(slot, bytes, from, to, handed)
 }
 
 function send(

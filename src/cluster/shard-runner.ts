@@ -42,7 +42,7 @@ import { shardOfQueue } from './shard-of-queue.ts'
 /** Commands between two looks at the memory in use. */
 const MEMORY_LOOK_EVERY = 256
 /** Memory that was given up is kept up to this part of the memory that may be used. */
-const SPARE_DIVISOR = 32
+const SPARE_DIVISOR = 8
 const RATE_SECONDS = 10
 const LATENCY_SECONDS = 60
 

@@ -23,7 +23,7 @@ const SLAB_DIVISOR = 8
 const SPARSE_DIVISOR = 4
 
 /** A call into the runtime costs more than copying so few bytes by hand. */
-const COPY_BY_HAND_MAX = 128
+const COPY_BY_HAND_MAX = 96
 
 const NO_BYTES = Buffer.alloc(0)
 

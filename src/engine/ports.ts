@@ -140,15 +140,15 @@ export interface Session {
   /** The other worker that all of its last `awayCount` commands went to; kept by the gate. */
   away: number
   awayCount: number
-  /** Bit per worker that may hold something in its name from before it came to this worker. */
-  readonly usedBefore: number
+  /** It was served by another worker before: whatever is held in its name may be anywhere. */
+  readonly hasMoved: boolean
   /** It is about to go to another worker: its waiting pulls were forgotten, and none may wait anew. */
   leaving: boolean
 }
 
 /** A session that nothing is known of yet. */
-export function newSession(holder: number, usedBefore = 0): Session {
-  return { holder, workersUsed: 0, away: -1, awayCount: 0, usedBefore, leaving: false }
+export function newSession(holder: number, hasMoved = false): Session {
+  return { holder, workersUsed: 0, away: -1, awayCount: 0, hasMoved, leaving: false }
 }
 
 /** The transports' way in. */

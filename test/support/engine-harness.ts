@@ -126,6 +126,11 @@ export class EngineHarness {
   readonly records: Buffer[][] = Array.from({ length: limits.shards }, () => [])
   /** As they were sent. */
   readonly ticks: CronTick[] = []
+  /** By shard: the memory that it gave up. */
+  readonly spares = Array.from(
+    { length: limits.shards },
+    () => new SpareMemory<JobPage>(PAGE_BYTES),
+  )
   /** Letters about crons that do not arrive. */
   readonly lostLetters = new Set<'cronTick' | 'cronTaken'>()
   private readonly command = new Command()
@@ -341,7 +346,7 @@ export class EngineHarness {
       log: options.records ? { append: (record) => void records.push(record) } : null,
       memory: this.memory,
       slots: new SlotHold(),
-      spare: new SpareMemory<JobPage>(PAGE_BYTES),
+      spare: this.spares[shard] as SpareMemory<JobPage>,
       latency: this.latency,
       retention: { count: 1000, ageMs: 3_600_000, bytes: 1e9, ...options.retention },
     }

@@ -56,7 +56,7 @@ export class FakeMoves implements Moves {
   /** The other worker is told of the connection that was announced last. */
   expect(): Arriving {
     const state = this.announced.at(-1)?.state
-    const arriving = this.other?.expect(Buffer.from(state ?? ''), 0)
+    const arriving = this.other?.expect(Buffer.from(state ?? ''))
     if (arriving === null || arriving === undefined) throw new Error('not expected there')
     return arriving
   }

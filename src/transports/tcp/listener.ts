@@ -120,10 +120,10 @@ export class Listener implements Owner {
     clearTimeout(end)
   }
 
-  /** Another worker sends a connection; null: not here. `usedBefore`: see Session. */
-  expect(state: Buffer, usedBefore: number): Arriving | null {
+  /** Another worker sends a connection; null: not here. */
+  expect(state: Buffer): Arriving | null {
     if (this.isOver) return null
-    const session = newSession(this.nextHolder(), usedBefore)
+    const session = newSession(this.nextHolder(), true)
     const { gate } = this.options
     return new Arriving(state, session, gate, (socket, arriving) => this.connect(socket, arriving))
   }

@@ -86,6 +86,40 @@ class NamedSlot implements ReplySlot {
 const handed: Unwritten = { shard: 1, seqs: new Float64Array([7]), firstToken: 1 }
 const OK = '{"ok":true}'
 
+describe('whoever waits for all replies so far', () => {
+  it('is told when they have gone, whatever journal each waits for, or are refused', () => {
+    const bench = new Bench()
+    const [slow, bad] = [new FakeLog(), new FakeLog()]
+    const wait = (name: string): void => bench.hold.whenSent(() => bench.sent.push(name))
+    wait('nothing to wait for')
+    bench.push('a', null, slow)
+    bench.turn(slow)
+    bench.push('b', null, bad)
+    bench.turn(bad)
+    bench.push('c')
+    wait('all three')
+    bench.turn()
+    bench.push('d')
+    bench.turn()
+    bench.durable(1)
+    bench.durable(1, slow)
+    expect(bench.sent).toEqual(['nothing to wait for', `c ${OK}`, `a ${OK}`])
+    bench.hold.drop(bad, refusals.outcomeUnknown)
+    expect(bench.sent.slice(3)).toEqual([expect.stringMatching(/^b .*outcome/), 'all three'])
+    bench.durable(2)
+    expect(bench.sent.at(-1)).toBe(`d ${OK}`)
+  })
+
+  it('also when they leave with their turn', () => {
+    const bench = new Bench(false)
+    bench.push('a')
+    bench.hold.whenSent(() => bench.sent.push('all'))
+    expect(bench.sent).toEqual([])
+    bench.turn()
+    expect(bench.sent).toEqual([`a ${OK}`, 'all'])
+  })
+})
+
 describe('a reply', () => {
   it('leaves when what its turn recorded is durable, in the order of the replies', () => {
     const bench = new Bench()

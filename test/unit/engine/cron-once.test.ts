@@ -41,6 +41,18 @@ describe('a tick', () => {
     expect([taken(), nextRun()]).toEqual([8, 10])
   })
 
+  it('stays the one that is sent, however late it is; of what came after it, the policy says which fire', () => {
+    cron('*/10')
+    q.lostLetters.add('cronTick')
+    q.advance(120_500)
+    expect(new Set(sent())).toEqual(new Set([10]))
+    q.lostLetters.clear()
+    q.advance(500)
+    // It is 121: 70 to 120 are of the last minute, 60 is the newest one before.
+    expect(sent().slice(-8)).toEqual([10, 60, 70, 80, 90, 100, 110, 120])
+    expect(pushed()).toHaveLength(8)
+  })
+
   it('whose confirmation is lost is sent again, and not taken again', () => {
     cron('*/5')
     q.lostLetters.add('cronTaken')

@@ -1,7 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
+import type { JobPage } from '../../../src/engine/job-store.ts'
+import { Restore } from '../../../src/engine/restore.ts'
 import type { Shard } from '../../../src/engine/shard.ts'
 import { forEachJob } from '../../../src/engine/snapshot.ts'
+import type { SpareMemory } from '../../../src/engine/spare-memory.ts'
 import { dumpState, hashState } from '../../../src/engine/state-dump.ts'
 import { type JobRow, StorageFault } from '../../../src/engine/storage-port.ts'
 import { EngineHarness, queueOfShard, START_MS } from '../../support/engine-harness.ts'
@@ -210,16 +213,38 @@ describe('a state that was restored', () => {
     expect(restore.state.finished.oldestSeq()).toBe(Math.floor((ids[7] as number) / 32))
   })
 
-  it('names its queues as before, closed ones included', () => {
-    for (let i = 0; i < 3; i++) {
-      q.push(queueOfShard(SHARD + i))
-      q.shards[SHARD + i]?.state.openQueue(1, 'x')
+  it('has nothing of the jobs that its pages held before', () => {
+    const used = new EngineHarness()
+    for (let i = 0; i < 100; i++) used.push(here, i, { timeout: 5000, ttl: 6000, backoff: 7 })
+    const ids = used.pullIds(here, 100, { lease: 1000, release_on_close: true })
+    for (const id of ids) {
+      used.send({ cmd: 'PROGRESS', id, progress: 9, message: 'm' })
+      used.send({ cmd: 'CANCEL', id })
     }
+    const spare = used.spares[SHARD] as SpareMemory<JobPage>
+    expect(spare.pageCount).toBe(1)
+    for (let i = 0; i < 4; i++) q.push(here, i)
+    q.ack(q.pull(here)?.id as number, { result: 1 })
+    q.pull(here)
+    const before = storedOf(shard.state)
+    const restore = new Restore(SHARD, () => {}, spare)
+    restore.meta(before.meta)
+    for (const each of before.rows) restore.job(each)
+    restore.checkpointEnded()
+    expect(spare.pageCount).toBe(0)
+    expect(dumpState(restore.state)).toBe(dumpState(shard.state))
+    expect(storedOf(restore.state)).toEqual(before)
+  })
+
+  it('names its queues as before, and takes the numbers of closed ones in the same order', () => {
     const { state } = shard
-    state.closeQueue(state.queueOf(1))
-    state.openQueue(5, 'later')
+    for (const no of [0, 1, 2, 3]) state.openQueue(no, `closed ${no}`)
+    for (const no of [2, 0, 3]) state.closeQueue(state.queueOf(no))
+    q.push(here)
+    expect(state.queuesByName.get(here)?.no).toBe(3)
     const restored = restoreOf(SHARD, stored()).state
-    expect(restored.nextQueueNo()).toBe(1)
+    expect(restored.freeQueueNos).toEqual([2, 0])
+    expect(restored.nextQueueNo()).toBe(0)
     expect(dumpState(restored)).toBe(dumpState(state))
   })
 
