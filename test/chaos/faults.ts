@@ -106,7 +106,7 @@ export function processFaults(server: ChaosServer): Fault[] {
     },
     {
       name: 'primary killed, and restarted',
-      weight: 2,
+      weight: 1,
       strike: async () => {
         const { pid } = server.process
         await server.kill()
@@ -125,6 +125,14 @@ export function processFaults(server: ChaosServer): Fault[] {
         await server.process.exited
         await server.start()
         return `primary ${pid}`
+      },
+    },
+    {
+      name: 'workers restarted one after another',
+      weight: 1,
+      strike: async () => {
+        server.process.signal('SIGHUP')
+        return 'all'
       },
     },
     {

@@ -126,14 +126,35 @@ export class Scenario {
 
   /** Does whatever is still to be done. */
   async finish(): Promise<void> {
-    await eventually('all is done', WITHIN_MS, async () => {
-      for (const queue of this.queues) {
-        const jobs = await this.reader.pull({ ...PULL, queue, waitMs: 0 })
-        for (const job of jobs) await this.end('ack', job)
-      }
-      const stats = (await this.reader.command({ cmd: 'STATS' }))?.answer
-      return stats !== undefined && stats.queued === 0 && stats.processing === 0
-    })
+    try {
+      await eventually('all is done', WITHIN_MS, () => this.isFinished())
+    } catch (error) {
+      throw new Error(`${(error as Error).message}: ${await this.left()}`)
+    }
+  }
+
+  private async isFinished(): Promise<boolean> {
+    for (const queue of this.queues) {
+      const jobs = await this.reader.pull({ ...PULL, queue, waitMs: 0 })
+      for (const job of jobs) await this.end('ack', job)
+    }
+    const stats = (await this.reader.command({ cmd: 'STATS' }))?.answer
+    return stats !== undefined && stats.queued === 0 && stats.processing === 0
+  }
+
+  /** The jobs that are not done, and what was seen of them. */
+  private async left(): Promise<string> {
+    const stats = (await this.reader.command({ cmd: 'STATS' }))?.line
+    const lines = [stats ?? 'no answer']
+    for (const id of idsIn(this.history)) {
+      const line = (await this.reader.command({ cmd: 'GETJOB', id }))?.line ?? ''
+      if (line.includes('"state":"completed"')) continue
+      const seen = this.history.ops.filter(
+        (op) => ('id' in op && op.id === id) || ('jobs' in op && op.jobs.some((j) => j.id === id)),
+      )
+      lines.push(line, ...seen.map((op) => `  ${JSON.stringify(op)}`))
+    }
+    return lines.join('\n')
   }
 
   /** What the server says now, and the checker of it all. */

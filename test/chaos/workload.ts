@@ -56,7 +56,7 @@ export class Workload implements Phase {
       this.rest.push(consume(client, random.fork(), habits, this))
     }
     const operator = new Operator(this.client('meddler'), names, plan)
-    this.producing.push(operator.storm(random.fork(), this))
+    if (!plan.gentle) this.producing.push(operator.storm(random.fork(), this))
     this.rest.push(this.watch())
   }
 
@@ -80,7 +80,7 @@ export class Workload implements Phase {
     shared.push([...names.of('dead'), ...names.of('pause')])
     shared.push([...names.of('limit'), ...names.of('rate')], names.of('limit'))
     const some = Array.from({ length: plan.consumers }, (_, i): Habits => {
-      return { queues: shared[i % shared.length] ?? [], steady: false }
+      return { queues: shared[i % shared.length] ?? [], steady: plan.gentle }
     })
     const alone = names.of('order').map((queue): Habits => ({ queues: [queue], steady: true }))
     return [...some, ...alone, { queues: [names.cronQueue], steady: true }]
