@@ -3,7 +3,8 @@
 import { onTestFinished } from 'vitest'
 import { OwnPostgres } from '../support/own-postgres.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { armTrigger, socketOf, urlThrough } from './postgres-faults.ts'
+import { type Fault, processFaults } from './faults.ts'
+import { armTrigger, postgresFaults, socketOf, urlThrough, wayFaults } from './postgres-faults.ts'
 import { ChaosServer } from './server.ts'
 
 const SCHEMA = 'flashq'
@@ -47,4 +48,9 @@ export async function durableRun(options: DurableOptions = {}): Promise<DurableR
     await armTrigger(run)
   }
   return run
+}
+
+/** Everything that can be done to it. */
+export function storms(run: DurableRun): Fault[] {
+  return [...processFaults(run.server), ...postgresFaults(run), ...wayFaults(run.proxy)]
 }

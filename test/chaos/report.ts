@@ -5,6 +5,7 @@ import type { History } from './history.ts'
 
 /** Violations shown: the first ones tell the story. */
 const SHOWN_MAX = 20
+const GAP_MS = 500
 
 export function report(run: string, seed: number, history: History, verdict: Verdict): void {
   const { coverage, violations } = verdict
@@ -19,6 +20,7 @@ export function report(run: string, seed: number, history: History, verdict: Ver
     `  refused: ${listOf(Object.entries(coverage.refused))}`,
     `  faults: ${listOf([...kinds])}`,
   ]
+  if (process.env['CHAOS_VERBOSE'] !== undefined) lines.push(...timeline(history))
   for (const { rule, text } of violations.slice(0, SHOWN_MAX)) lines.push(`  ${rule} ${text}`)
   if (violations.length > 0) {
     lines.push(`  again: CHAOS_SEED=${seed} npx vitest run --project chaos -t '${run}'`)
@@ -28,4 +30,25 @@ export function report(run: string, seed: number, history: History, verdict: Ver
 
 function listOf(counts: readonly [string, number][]): string {
   return counts.map(([name, count]) => `${count} ${name}`).join(', ')
+}
+
+/** Each fault, and how long the server did nothing that a client saw. */
+function timeline(history: History): string[] {
+  const answered = history.ops.filter(({ outcome }) => outcome === 'ok').map(({ endMs }) => endMs)
+  answered.sort((a, b) => a - b)
+  const gaps: string[] = []
+  for (let i = 1; i < answered.length; i++) {
+    const [from = 0, to = 0] = answered.slice(i - 1, i + 1)
+    if (to - from > GAP_MS) gaps.push(`${Math.round(from)} silence of ${Math.round(to - from)} ms`)
+  }
+  const faults = history.faults.map(
+    ({ fault, target, startMs, endMs }) =>
+      `${Math.round(startMs)} ${fault} (${target}), ${Math.round(endMs - startMs)} ms`,
+  )
+  const first = history.ops[0]?.startMs ?? 0
+  const last = history.final?.atMs ?? 0
+  const ends = [`${Math.round(first)} begins`, `${Math.round(last)} ends`]
+  return [...ends, ...gaps, ...faults].sort(
+    (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10),
+  )
 }
