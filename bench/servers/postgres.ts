@@ -53,6 +53,8 @@ export class Postgres {
   private readonly pid: number
   private readonly url: string
   private readonly admin: pg.Client
+  /** The driver wants one query at a time. */
+  private asked: Promise<unknown> = Promise.resolve()
 
   private constructor(
     folder: string,
@@ -96,7 +98,7 @@ export class Postgres {
 
   /** The URL of a database of its own. */
   async database(name: string): Promise<string> {
-    await this.admin.query(`create database ${name}`)
+    await this.ask(`create database ${name}`)
     return this.urlOf(name)
   }
 
@@ -110,7 +112,7 @@ export class Postgres {
 
   /** Bytes of write-ahead log since it was made. */
   async walBytes(): Promise<number> {
-    const { rows } = await this.admin.query<{ bytes: string }>(
+    const { rows } = await this.ask<{ bytes: string }>(
       `select pg_current_wal_lsn() - '0/0'::pg_lsn as bytes`,
     )
     return Number(rows[0]?.bytes)
@@ -120,7 +122,7 @@ export class Postgres {
   async untilQuiet(): Promise<void> {
     const endMs = performance.now() + quietMs
     for (let quiet = 0; quiet < quietLooks && performance.now() < endMs; ) {
-      const { rows } = await this.admin.query(
+      const { rows } = await this.ask(
         `select from pg_stat_activity where pid <> pg_backend_pid()
             and (backend_type = 'autovacuum worker' or backend_type = 'client backend' and state = 'active')`,
       )
@@ -131,7 +133,7 @@ export class Postgres {
 
   /** For the report. */
   async describe(): Promise<string> {
-    const { rows } = await this.admin.query<{ server_version: string }>('show server_version')
+    const { rows } = await this.ask<{ server_version: string }>('show server_version')
     const listed = Object.entries(settings).map(([name, value]) => `${name} ${value}`)
     return `PostgreSQL ${rows[0]?.server_version}, Unix socket, ${listed.join(', ')}`
   }
@@ -143,6 +145,12 @@ export class Postgres {
 
   stop(): Promise<void> {
     return this.stopServer()
+  }
+
+  private ask<Row extends pg.QueryResultRow>(text: string): Promise<pg.QueryResult<Row>> {
+    const answer = this.asked.then(() => this.admin.query<Row>(text))
+    this.asked = answer.catch(() => undefined)
+    return answer
   }
 }
 
