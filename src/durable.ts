@@ -35,6 +35,8 @@ export interface DurableNode {
 export interface NodeListener {
   /** No other node takes this one's shards until then, on the system's monotonic clock in ms. */
   onLease(untilMs: number): void
+  /** Another node may have let shards go. */
+  onWake(): void
 }
 
 /** Rejects when there is no database to be had; then the server must not run. */
@@ -71,6 +73,7 @@ export async function startDurableNode(
     throw error
   }
   history.start()
+  membership.onWake(() => listener.onWake())
   return {
     environment: { DATABASE_URL: url, FLASHQ_NODE: node },
     async stop() {

@@ -60,6 +60,7 @@ export async function startPrimary(config: Config): Promise<void> {
       const { startDurableNode } = await import('./durable.ts')
       node = await startDurableNode(config, log, {
         onLease: (untilMs) => primary.leaseRenewed(untilMs),
+        onWake: () => primary.wake(),
       })
     } catch (error) {
       log.fatal({ err: error }, `no database: ${(error as Error).message}`)
@@ -105,7 +106,7 @@ export async function startWorker(config: Config): Promise<void> {
     makeRunner: (mail, hold, reserve) => {
       runner = new ShardRunner({
         clock,
-        ...(hold === null ? {} : { hold }),
+        ...(hold === null ? {} : { durable: { hold, lines: events } }),
         mail,
         events,
         reserve,

@@ -78,6 +78,7 @@ export interface Keeper {
   /** At the end of a turn: whether more may be taken in. */
   look(): void
   take(shards: readonly ShardId[]): void
+  wake(): void
   giveUp(shards: readonly ShardId[]): Promise<void>
   stop(): Promise<void>
 }
@@ -256,6 +257,11 @@ export class Exchange implements Gate {
     this.router.retryHeld()
     runner.askAgain()
     this.ran()
+  }
+
+  /** Another node may have let shards go. */
+  wake(): void {
+    this.keeper?.wake()
   }
 
   /** Lets go of up to `count` shards: of those that hold nothing, or of any where they are durable. */

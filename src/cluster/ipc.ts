@@ -12,7 +12,7 @@
 //     move + socket ─────────────────────▶        this connection goes to another worker (moves.ts)
 //     ◀──────────────────── adopt + socket        here it is
 //     adopted ───────────────────────────▶        I have it
-//     ◀──────── release, evacuate, drain, exit
+//     ◀──────── release, wake, evacuate, drain, exit
 //     evacuated, drained ────────────────▶
 //
 // 1. Messages are small and rare, and state is sent whole: a message that is skipped because a newer one
@@ -54,6 +54,8 @@ export type ToWorker =
   | { readonly kind: 'evacuate' }
   /** Until when, on the system's monotonic clock in ms, no other node can take shards of this one. */
   | { readonly kind: 'lease'; readonly untilMs: number }
+  /** Another node may have let shards go. */
+  | { readonly kind: 'wake' }
   | { readonly kind: 'drain' }
   | { readonly kind: 'exit' }
 
@@ -88,6 +90,8 @@ export function readToWorker(message: unknown): ToWorker | null {
       return { kind: 'evacuate' }
     case 'lease':
       return isCount(message['untilMs']) ? { kind: 'lease', untilMs: message['untilMs'] } : null
+    case 'wake':
+      return { kind: 'wake' }
     case 'drain':
       return { kind: 'drain' }
     case 'exit':

@@ -176,11 +176,16 @@ export class Primary {
     for (const child of this.children) child.send({ kind: 'lease', untilMs })
   }
 
+  /** Another node may have let shards go. */
+  wake(): void {
+    if (!this.table.allServed) for (const child of this.children) child.send({ kind: 'wake' })
+  }
+
   /** Ends at once: kills what is left of the workers. */
   end(code: number): void {
     if (this.state === 'over') return
     this.state = 'over'
-    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
+    if (this.recoveryTimer !== null) clearInterval(this.recoveryTimer)
     for (const child of this.children) {
       child.cancelRestart()
       child.kill()
@@ -280,14 +285,17 @@ export class Primary {
 
   /** The first listener opens when every shard is recovered, or when some take too long. */
   private awaitRecovery(): void {
-    this.recoveryTimer ??= setTimeout(() => {
+    this.recoveryTimer ??= setInterval(() => {
+      // Another node has them: this one stands by, and opens when it gets them.
+      if (!this.table.someServed)
+        return this.log.info({}, 'waits for shards: another node has them')
       this.log.warn({}, 'some shards are still being recovered: the others are served')
       this.openFirst()
     }, RECOVERY_MS_MAX)
   }
 
   private openFirst(): void {
-    if (this.recoveryTimer !== null) clearTimeout(this.recoveryTimer)
+    if (this.recoveryTimer !== null) clearInterval(this.recoveryTimer)
     const first = this.children[0]
     if (this.state === 'starting' && this.boundPort === 0 && first?.linked) this.open(first)
   }

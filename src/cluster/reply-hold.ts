@@ -17,6 +17,10 @@ import type { DurableLog, ReplySlot, Unwritten } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 
 const GROUP_BYTES = 1024
+/** A group's writer keeps what it has grown to, for the next group: growing again for each turn's replies costs more than writing them. */
+const WRITER_BYTES_KEPT_MAX = 1024 * 1024
+/** Of all that are kept. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024
 
 interface Item {
   readonly slot: ReplySlot
@@ -26,11 +30,15 @@ interface Item {
 }
 
 class Group {
-  readonly writer = new ByteWriter(GROUP_BYTES)
+  readonly writer: ByteWriter
   items: Item[] = []
   /** Journals that it still waits for. */
   left = 0
   isOver = false
+
+  constructor(writer: ByteWriter) {
+    this.writer = writer
+  }
 }
 
 interface Waiter {
@@ -63,7 +71,10 @@ export class ReplyHold {
   isBouncing = false
   private readonly owner: HoldOwner
   private readonly waits: boolean
-  private group = new Group()
+  private group = new Group(new ByteWriter(GROUP_BYTES))
+  /** Of groups that are over. */
+  private readonly spareWriters: ByteWriter[] = []
+  private spareBytes = 0
   private letters: Letter[] = []
   /** Groups of earlier turns that are not over. */
   private readonly open = new Set<Group>()
@@ -87,7 +98,7 @@ export class ReplyHold {
     const { group, letters } = this
     if (letters.length > 0) this.holdLetters(letters)
     const isEmpty = group.items.length === 0
-    if (!isEmpty) this.group = new Group()
+    if (!isEmpty) this.group = new Group(this.takeWriter())
     for (const log of logs) {
       if (log.durableMark === log.mark) continue
       this.flushLater(log)
@@ -206,7 +217,24 @@ export class ReplyHold {
     this.ended(group)
   }
 
+  private takeWriter(): ByteWriter {
+    const writer = this.spareWriters.pop()
+    if (writer === undefined) return new ByteWriter(GROUP_BYTES)
+    this.spareBytes -= writer.bytes.length
+    return writer
+  }
+
+  /** Nobody reads its bytes any more. */
+  private giveWriter(writer: ByteWriter): void {
+    const size = writer.bytes.length
+    if (size > WRITER_BYTES_KEPT_MAX || this.spareBytes + size > SPARE_BYTES_MAX) return
+    writer.length = 0
+    this.spareBytes += size
+    this.spareWriters.push(writer)
+  }
+
   private ended(group: Group): void {
+    this.giveWriter(group.writer)
     this.open.delete(group)
     for (const barrier of this.barriers) {
       barrier.groups.delete(group)

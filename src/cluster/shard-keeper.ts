@@ -22,12 +22,15 @@ import type { ShardRunner } from './shard-runner.ts'
 
 /** Sequences are reserved in blocks of so many: a new owner skips what is left of one. */
 const SEQUENCE_BLOCK = 2 ** 22
+/** Ids have 12 digits from the first one on: lists of such are written fastest. */
+const FIRST_SEQUENCE = 2 ** 32
 /** Delivery tokens of one owner lie above those of all before it. */
 const TOKENS_PER_EPOCH = 2 ** 32
 /** How long a reply waits for a database that does not answer. */
 const STALLED_MS_MAX = 5000
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 1000
+const RECOVERY_PAUSE_MS_MAX = 30_000
 /** Shards that are loaded at the same time. */
 const LOADS_MAX = 4
 
@@ -83,6 +86,8 @@ interface Kept {
   isStalled: boolean
   stallTimer: NodeJS.Timeout | null
   reservedTo: number
+  /** Recoveries in a row that failed. */
+  failures: number
 }
 
 export class ShardKeeper {
@@ -95,6 +100,11 @@ export class ShardKeeper {
   private isFull = false
   /** Shards whose append is not answered. */
   private stalled = 0
+  /** Taken, and not claimed yet. */
+  private readonly unclaimed = new Set<ShardId>()
+  private isClaiming = false
+  private claimTimer: NodeJS.Timeout | null = null
+  private claimPauseMs = RETRY_MS_MIN
   private loads = 0
   private waitingLoads: (() => void)[] = []
   private isStopped = false
@@ -131,9 +141,16 @@ export class ShardKeeper {
         isStalled: false,
         stallTimer: null,
         reservedTo: 0,
+        failures: 0,
       })
+      this.unclaimed.add(shard)
     }
-    this.claim(fresh, RETRY_MS_MIN)
+    this.claimWaiting()
+  }
+
+  /** Another node may have let shards go. */
+  wake(): void {
+    this.claimWaiting()
   }
 
   /** Hands on: resolves when what they recorded is durable and somebody else may claim them. */
@@ -146,6 +163,7 @@ export class ShardKeeper {
     this.isStopped = true
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
+    if (this.claimTimer !== null) clearTimeout(this.claimTimer)
     await this.giveUp([...this.kept.keys()])
   }
 
@@ -166,42 +184,74 @@ export class ShardKeeper {
     )
   }
 
-  private claim(shards: readonly ShardId[], retryMs: number): void {
-    const wanted = shards.filter((shard) => this.kept.get(shard)?.state === 'taking')
-    if (wanted.length === 0) return
-    const again = (missing: readonly ShardId[]): void =>
-      this.claim(missing, Math.min(retryMs * 2, RETRY_MS_MAX))
-    this.options.storage.claim(wanted).then(
+  private claimLater(ms: number): void {
+    this.claimTimer ??= setTimeout(() => this.claimWaiting(), ms)
+  }
+
+  private claimWaiting(): void {
+    if (this.claimTimer !== null) clearTimeout(this.claimTimer)
+    this.claimTimer = null
+    if (this.isClaiming || this.isStopped || this.unclaimed.size === 0) return
+    this.isClaiming = true
+    const { storage, log } = this.options
+    storage.claim([...this.unclaimed]).then(
       (claims) => {
-        for (const claim of claims) void this.recover(claim)
-        const claimed = new Set(claims.map(({ shard }) => shard))
-        const missing = wanted.filter((shard) => !claimed.has(shard))
-        if (missing.length > 0) this.after(retryMs, () => again(missing))
+        for (const claim of claims) {
+          this.unclaimed.delete(claim.shard)
+          void this.recover(claim)
+        }
+        this.claimed()
       },
-      (fault: unknown) => this.later(retryMs, fault, 'claiming shards', () => again(wanted)),
+      (fault: unknown) => {
+        if (!this.isStopped) log.warn({ err: fault }, 'claiming shards failed: tried again')
+        this.claimed()
+      },
     )
   }
 
+  /** What could not be had is asked for again, at longer and longer intervals. */
+  private claimed(): void {
+    this.isClaiming = false
+    if (this.unclaimed.size === 0) {
+      this.claimPauseMs = RETRY_MS_MIN
+      return
+    }
+    this.claimLater(this.claimPauseMs)
+    this.claimPauseMs = Math.min(this.claimPauseMs * 2, RETRY_MS_MAX)
+  }
+
   private async recover(claim: Claim): Promise<void> {
-    const kept = this.kept.get(claim.shard)
+    const { shard } = claim
+    const kept = this.kept.get(shard)
     if (kept === undefined || kept.state !== 'taking') return
     kept.claim = claim
     await this.loadTurn()
     try {
-      if (kept.state !== 'taking' || this.isStopped) return
-      await this.load(kept, claim)
+      if (kept.state === 'taking' && !this.isStopped) await this.load(kept, claim)
     } catch (fault) {
-      if (kept.log !== null) await kept.log.stop()
+      await kept.log?.stop()
       kept.log = null
-      if (kept.state === 'taking' && this.kept.get(claim.shard) === kept) {
-        this.later(RETRY_MS_MAX, fault, `recovering shard ${claim.shard}`, () =>
-          this.claim([claim.shard], RETRY_MS_MIN),
-        )
-      }
+      if (this.kept.get(shard) === kept && kept.state === 'taking') this.recoverLater(kept, fault)
     } finally {
       this.loads--
       this.waitingLoads.shift()?.()
     }
+  }
+
+  /** A shard that can't be read stays away; the others serve. */
+  private recoverLater(kept: Kept, fault: unknown): void {
+    const { log } = this.options
+    const { shard } = kept
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** ++kept.failures, RECOVERY_PAUSE_MS_MAX)
+    const isFinal = fault instanceof StorageFault && !fault.retryable && fault.code !== 'fenced'
+    const fields = { shard, err: fault, pauseMs }
+    if (isFinal) log.error(fields, 'a shard can not be recovered: tried again, others are served')
+    else log.warn(fields, 'recovering a shard failed: tried again')
+    this.after(pauseMs, () => {
+      if (this.kept.get(shard) !== kept || kept.state !== 'taking') return
+      this.unclaimed.add(shard)
+      this.claimWaiting()
+    })
   }
 
   private async load(kept: Kept, claim: Claim): Promise<void> {
@@ -210,7 +260,7 @@ export class ShardKeeper {
     const restore = new Restore(claim.shard, decodeBatch, runner.spareMemory)
     const loaded = await storage.load(claim, restore)
     const { state } = restore
-    const firstSeq = Math.max(loaded.reservedTo, state.nextSeq)
+    const firstSeq = Math.max(loaded.reservedTo, state.nextSeq, FIRST_SEQUENCE)
     kept.reservedTo = firstSeq + SEQUENCE_BLOCK
     const reserved = await storage.reserve(claim, kept.reservedTo)
     if (reserved === 'fenced' || kept.state !== 'taking') return this.forget(kept)
@@ -226,6 +276,7 @@ export class ShardKeeper {
     if (log.durableMark !== log.mark) throw new StorageFault('unsettled', 'not on record', true)
     this.foreign.delete(claim.shard)
     kept.state = 'serving'
+    kept.failures = 0
     runner.adopt(shard, log)
     const jobs = state.jobs.live
     const ms = clock.nowMs() - startMs
@@ -316,6 +367,7 @@ export class ShardKeeper {
     const { runner } = this.options
     if (this.kept.get(kept.shard) !== kept) return
     this.kept.delete(kept.shard)
+    this.unclaimed.delete(kept.shard)
     if (kept.isStalled) this.stalled--
     if (kept.stallTimer !== null) clearTimeout(kept.stallTimer)
     this.bounceWaits(kept)

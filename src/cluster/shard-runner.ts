@@ -19,6 +19,7 @@ import type {
   CronInfo,
   CronTick,
   DurableLog,
+  EventLines,
   EventSink,
   ItemRefusal,
   Metrics,
@@ -34,6 +35,7 @@ import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
 import type { ReplyHold } from './reply-hold.ts'
@@ -56,7 +58,10 @@ export interface RunnerOptions {
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
   /** Where records are kept: replies wait there for the records they depend on. */
-  readonly hold?: Pick<ReplyHold, 'endTurn' | 'letter'>
+  readonly durable?: {
+    readonly hold: Pick<ReplyHold, 'endTurn' | 'letter'>
+    readonly lines: EventLines
+  }
 }
 
 export class ShardRunner {
@@ -109,13 +114,14 @@ export class ShardRunner {
 
   /** What a shard of this worker is made with; `log` where its records are kept. */
   portsFor(log: DurableLog | null): ShardPorts {
-    const { events, retention, hold } = this.options
-    const mail =
-      log === null || hold === undefined
-        ? this.options.mail
-        : new HeldMail(this.options.mail, log, hold)
+    const { durable, retention } = this.options
     const { memory, slots, latency } = this
     const spare = this.spareMemory
+    let { mail, events } = this.options
+    if (log !== null && durable !== undefined) {
+      mail = new HeldMail(mail, log, durable.hold)
+      events = new HeldEvents(durable.lines, log, durable.hold)
+    }
     return { mail, events, retention, log, memory, slots, spare, latency }
   }
 
@@ -203,7 +209,7 @@ export class ShardRunner {
   /** Serves waiting pulls: call when a turn's commands are in and its replies are on their way. */
   handOver(): void {
     const { touched } = this
-    const { hold } = this.options
+    const hold = this.options.durable?.hold
     if (touched.length > 0) {
       this.prefault.keepAhead()
       this.touched = []

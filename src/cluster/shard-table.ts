@@ -97,6 +97,10 @@ export class ShardTable {
     return this.serving.every(Boolean)
   }
 
+  get someServed(): boolean {
+    return this.serving.some(Boolean)
+  }
+
   surpluses(live: readonly number[]): Map<number, number> {
     return surpluses(this.owners, live)
   }

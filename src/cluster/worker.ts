@@ -119,6 +119,8 @@ class WorkerProcess {
       case 'lease':
         this.leaseUntilMs = read.untilMs
         return
+      case 'wake':
+        return this.exchange.wake()
       case 'adopt':
         return this.adopt(read.holder, handle)
       case 'evacuate':

@@ -211,6 +211,20 @@ export interface EventSink {
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void
 }
 
+/** The two halves of an event, for whoever must wait in between: only for events that `wants` wants. */
+export interface EventLines extends EventSink {
+  /** Valid until the next call. */
+  line(
+    queue: string,
+    kind: EventKind,
+    source: JobSource,
+    seq: Seq,
+    nowMs: number,
+    error: string | null,
+  ): Buffer
+  publish(queue: string, kind: EventKind, line: Buffer): void
+}
+
 /** How a parent ended, or that it has not. */
 export type ParentOutcome = 'open' | 'completed' | 'failed' | 'cancelled' | 'expired' | 'unknown'
 
@@ -238,6 +252,7 @@ export interface CronTick {
 
 /** Where a shard's records go, when anybody keeps them. */
 export interface RecordLog {
+  /** Its bytes are valid only during the call. */
   append(record: Buffer): void
 }
 

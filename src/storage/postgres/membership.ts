@@ -99,12 +99,14 @@ export class Membership {
     this.timers.push(setInterval(() => this.removeExpiredLater(), CLEAN_MS))
   }
 
-  /** After the workers have stopped. The node's row goes, and with it its claim to what they owned. */
+  /** After the workers have stopped. The node's row goes, and with it its claim to what they owned: others are told. */
   async stop(): Promise<void> {
     this.stopping.abort()
     for (const timer of this.timers) clearInterval(timer)
     if (this.wakeTimer !== null) clearTimeout(this.wakeTimer)
-    await Promise.all([this.listener.stop(), this.lease.stop(), this.control.close()])
+    await Promise.all([this.listener.stop(), this.lease.stop()])
+    await this.notify().catch(() => undefined)
+    await this.control.close()
   }
 
   /** Called when another node has said that something changed, after any gap in hearing it, and every 2 s anyway. */
@@ -120,17 +122,21 @@ export class Membership {
 
   private sendWake(): void {
     this.isWakeWanted = false
-    const { schema, node, log } = this.options
+    const { log } = this.options
     this.wakeTimer = setTimeout(() => {
       this.wakeTimer = null
       if (this.isWakeWanted) this.sendWake()
     }, WAKE_PAUSE_MS)
-    this.control
-      .query({ name: 'wake', text: 'select pg_notify($1, $2)' }, [channelOf(schema), node])
-      .catch((error: unknown) => {
-        // They poll.
-        log.debug({ code: faultOf(error).code }, 'the other nodes were not notified')
-      })
+    this.notify().catch((error: unknown) => {
+      // They poll.
+      log.debug({ code: faultOf(error).code }, 'the other nodes were not notified')
+    })
+  }
+
+  private async notify(): Promise<void> {
+    const { schema, node } = this.options
+    const wake = { name: 'wake', text: 'select pg_notify($1, $2)' }
+    await this.control.query(wake, [channelOf(schema), node])
   }
 
   private woken(): void {

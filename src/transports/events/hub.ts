@@ -11,7 +11,7 @@
 import { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Seq } from '../../engine/job-id.ts'
 import { RowFlag, rowOf } from '../../engine/job-store.ts'
-import { EventKind, type EventSink, type JobSource, type Subscriber } from '../../engine/ports.ts'
+import { EventKind, type EventLines, type JobSource, type Subscriber } from '../../engine/ports.ts'
 import { copyWords, Piece, ViewOfLast } from '../wire/copy-bytes.ts'
 import { DecimalRun } from '../wire/decimal.ts'
 import { forgetTail, writeJobAgain } from '../wire/job-json.ts'
@@ -35,7 +35,7 @@ interface Topic {
   readonly masks: Map<Subscriber, number>
 }
 
-export class EventHub implements EventSink {
+export class EventHub implements EventLines {
   /** Whether anybody listens to anything. */
   listening = false
   private readonly topics = new Map<string, Topic>()
@@ -72,9 +72,27 @@ export class EventHub implements EventSink {
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void {
     const page = source.jobs.get(seq)
     const queue = source.queueName(page.queue[rowOf(seq)] as number)
+    if (this.wants(queue, kind)) {
+      this.publish(queue, kind, this.line(queue, kind, source, seq, nowMs, error))
+    }
+  }
+
+  line(
+    queue: string,
+    kind: EventKind,
+    source: JobSource,
+    seq: Seq,
+    nowMs: number,
+    error: string | null,
+  ): Buffer {
+    const opening = this.topics.get(queue)?.openings[kind]
+    if (opening === undefined) throw new Error('nobody wants this event')
+    return this.render(opening, kind, source, seq, nowMs, error)
+  }
+
+  publish(queue: string, kind: EventKind, line: Buffer): void {
     const topic = this.topics.get(queue)
-    if (topic === undefined || (topic.events & kind) === 0) return
-    const line = this.render(topic.openings[kind] as Piece, kind, source, seq, nowMs, error)
+    if (topic === undefined) return
     for (const [subscriber, mask] of topic.masks) {
       if ((mask & kind) !== 0) subscriber.event(line)
     }

@@ -20,6 +20,7 @@ const toWorker: ToWorker[] = [
   { kind: 'adopt', holder: 2 ** 32 + 1 },
   { kind: 'evacuate' },
   { kind: 'lease', untilMs: 12 },
+  { kind: 'wake' },
   { kind: 'drain' },
   { kind: 'exit' },
 ]

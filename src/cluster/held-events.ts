@@ -1,0 +1,32 @@
+// The events of one shard whose records are kept: subscribers hear of what is durable, and of nothing else.
+
+import type { Seq } from '../engine/job-id.ts'
+import { rowOf } from '../engine/job-store.ts'
+import type { DurableLog, EventKind, EventLines, EventSink, JobSource } from '../engine/ports.ts'
+import type { ReplyHold } from './reply-hold.ts'
+
+export class HeldEvents implements EventSink {
+  private readonly lines: EventLines
+  private readonly log: DurableLog
+  private readonly hold: Pick<ReplyHold, 'letter'>
+
+  constructor(lines: EventLines, log: DurableLog, hold: Pick<ReplyHold, 'letter'>) {
+    this.lines = lines
+    this.log = log
+    this.hold = hold
+  }
+
+  get listening(): boolean {
+    return this.lines.listening
+  }
+
+  wants(queue: string, kind: EventKind): boolean {
+    return this.lines.wants(queue, kind)
+  }
+
+  event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void {
+    const queue = source.queueName(source.jobs.get(seq).queue[rowOf(seq)] as number)
+    const line = Buffer.from(this.lines.line(queue, kind, source, seq, nowMs, error))
+    this.hold.letter(this.log, () => this.lines.publish(queue, kind, line))
+  }
+}
