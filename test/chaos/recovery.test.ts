@@ -1,6 +1,7 @@
 // A million waiting jobs outlive a crash: all of them are there, and the first are given out within seconds.
 
-import { expect, it, onTestFinished } from 'vitest'
+import type { NetConnectOpts } from 'node:net'
+import { expect, it } from 'vitest'
 import { queueInShard } from '../support/queue-names.ts'
 import { WireClient } from '../support/wire-client.ts'
 import { durableRun } from './durable-run.ts'
@@ -35,9 +36,8 @@ it('a million waiting jobs are there after a crash', { timeout: 15 * 60_000 }, a
 
 const TEXT = 'some text, as jobs have it, of about a hundred bytes: who, what, where, and what for'
 
-async function fill(where: { port?: number }, queue: string): Promise<void> {
-  const client = await WireClient.open({ host: '127.0.0.1', port: where.port ?? 0 })
-  onTestFinished(() => client.destroy())
+async function fill(where: NetConnectOpts, queue: string): Promise<void> {
+  const client = await WireClient.open(where)
   let n = 0
   for (let batch = 0; batch < BATCHES_PER_QUEUE; batch++) {
     const jobs = Array.from({ length: BATCH }, () => ({ data: { n: n++, text: TEXT } }))
