@@ -183,7 +183,7 @@ describe('a worker killed while something falls due', () => {
       const name = queueInShard(SHARD, 'cron')
       const scenario = await Scenario.open({ failpoints: `${point}#${SHARD}=kill` })
       const client = scenario.client('operator')
-      const seconds = [2, 3, 4].map((later) => (new Date().getUTCSeconds() + later) % 60)
+      const seconds = [5, 6, 7].map((later) => (new Date().getUTCSeconds() + later) % 60)
       const schedule = `${seconds.join()} * * * * *`
       const cron = { cmd: 'CRON', name, queue: OTHER_QUEUE, schedule, data: 'tick' }
       expect(await client.command(cron)).not.toBeNull()
