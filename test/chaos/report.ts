@@ -7,13 +7,20 @@ import type { History } from './history.ts'
 const SHOWN_MAX = 20
 const GAP_MS = 500
 
-export function report(run: string, seed: number, history: History, verdict: Verdict): void {
+/** `project` of vitest, and `run`, a part of its test's name, say how to repeat it. */
+export function report(
+  project: 'integration' | 'chaos',
+  run: string,
+  seed: number,
+  history: History,
+  verdict: Verdict,
+): void {
   const { coverage, violations } = verdict
   const { unknown } = coverage
   const kinds = new Map<string, number>()
   for (const { fault } of history.faults) kinds.set(fault, (kinds.get(fault) ?? 0) + 1)
   const lines = [
-    `chaos ${run}, seed ${seed}: ${coverage.faults} faults, ${coverage.ackedPushes} acknowledged pushes, ` +
+    `chaos: ${run}, seed ${seed}: ${coverage.faults} faults, ${coverage.ackedPushes} acknowledged pushes, ` +
       `${coverage.completions} completions, ${coverage.ticks} ticks, ${violations.length} violations`,
     `  ${coverage.deliveries} deliveries (${coverage.redeliveries} again), ${coverage.dead} dead, ` +
       `unknown: ${unknown.push} pushes, ${unknown.pull} pulls, ${unknown.run} ends of runs`,
@@ -23,7 +30,7 @@ export function report(run: string, seed: number, history: History, verdict: Ver
   if (process.env['CHAOS_VERBOSE'] !== undefined) lines.push(...timeline(history))
   for (const { rule, text } of violations.slice(0, SHOWN_MAX)) lines.push(`  ${rule} ${text}`)
   if (violations.length > 0) {
-    lines.push(`  again: CHAOS_SEED=${seed} npx vitest run --project chaos -t '${run}'`)
+    lines.push(`  again: CHAOS_SEED=${seed} npx vitest run --project ${project} -t '${run}'`)
   }
   process.stdout.write(`${lines.join('\n')}\n`)
 }

@@ -32,7 +32,7 @@ describe('with connections that break', () => {
       await workload.start()
       await storm(clientFaults(proxy), CLIENT_FAULTS, workload.random.fork(), workload.history)
       const verdict = await workload.finish()
-      report('memory mode', seed, workload.history, verdict)
+      report('integration', 'memory mode', seed, workload.history, verdict)
       expect(verdict.violations).toEqual([])
     })
   }
@@ -47,7 +47,7 @@ describe('with faults everywhere', () => {
       await workload.start()
       await storm(storms(run), FAULTS, workload.random.fork(), workload.history)
       const verdict = await workload.finish()
-      report('a durable server', seed, workload.history, verdict)
+      report('integration', 'a durable server', seed, workload.history, verdict)
       expect(verdict.violations).toEqual([])
       expect(verdict.coverage.faults).toBe(FAULTS)
     })
@@ -66,7 +66,7 @@ describe('a planned restart of all workers', () => {
     })
     await loaded(workload, workload.history.ops.length + 500)
     const { violations, coverage } = await workload.finish()
-    report('a planned restart', 1, workload.history, { violations, coverage })
+    report('integration', 'a planned restart', 1, workload.history, { violations, coverage })
     expect(violations).toEqual([])
     const { refused, unknown, redeliveries } = coverage
     expect({ refused, unknown, redeliveries }).toEqual({

@@ -1,18 +1,24 @@
 // Faults F01 to F11, F13 and F14 of the catalogue: processes that die at the worst moment. Each test ends with the
 // verdict of the checker over everything that its clients saw.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Verdict } from '../chaos/checker.ts'
 import type { Seen } from '../chaos/history.ts'
 import { jobOf, QUEUE, Scenario, SHARD } from '../chaos/scenario.ts'
 import { eventually } from '../support/eventually.ts'
-import { queueInShard } from '../support/queue-names.ts'
-import { isAlive } from '../support/server-process.ts'
+import { queueInShard, queueOnWorker } from '../support/queue-names.ts'
+import { isAlive, type ServerProcess, startServer } from '../support/server-process.ts'
+import { clientOf } from '../support/shared-server.ts'
+import type { WireClient } from '../support/wire-client.ts'
 
 const OTHER_SHARD = SHARD + 1
 const OTHER_QUEUE = queueInShard(OTHER_SHARD)
 const DIE_MS_MAX = 2000
 const STRIKE_MS_MAX = 20_000
+/** An answer that takes longer will not come: the connection is under way. */
+const SILENCE_MS = 1000
+const COMMANDS_MAX = 200
 
 async function struck(scenario: Scenario, point: string, shard: number | null = SHARD) {
   await eventually(`${point} strikes`, STRIKE_MS_MAX, () => scenario.hasStruck(point, shard))
@@ -177,7 +183,7 @@ describe('a worker killed while something falls due', () => {
       const name = queueInShard(SHARD, 'cron')
       const scenario = await Scenario.open({ failpoints: `${point}#${SHARD}=kill` })
       const client = scenario.client('operator')
-      const seconds = [2, 3, 4].map((later) => (new Date().getUTCSeconds() + later) % 60)
+      const seconds = [5, 6, 7].map((later) => (new Date().getUTCSeconds() + later) % 60)
       const schedule = `${seconds.join()} * * * * *`
       const cron = { cmd: 'CRON', name, queue: OTHER_QUEUE, schedule, data: 'tick' }
       expect(await client.command(cron)).not.toBeNull()
@@ -265,6 +271,34 @@ describe('a primary that dies', () => {
     expectNone(await scenario.verdict({ drained: true }))
   })
 })
+
+describe('a primary that dies while a connection is on its way through it', () => {
+  it('F11 takes the worker along that waits for its word', async () => {
+    const server = await startServer()
+    const workers = server.workerPids()
+    const client = await clientOfWorker(server, 0)
+    process.kill(server.pid, 'SIGSTOP')
+    // All for the other worker: the connection is sent there, through a primary that does not take it.
+    const queue = queueOnWorker(1)
+    let isGone = false
+    for (let n = 0; !isGone; n++) {
+      expect(n).toBeLessThan(COMMANDS_MAX)
+      const answer = client.ask({ cmd: 'PUSH', queue, data: n }).catch(() => null)
+      isGone = (await Promise.race([answer, pause(SILENCE_MS)])) === undefined
+    }
+    process.kill(server.pid, 'SIGKILL')
+    await eventually('the workers are gone', DIE_MS_MAX, () => !workers.some(isAlive))
+    client.destroy()
+  })
+})
+
+async function clientOfWorker(server: ServerProcess, worker: number): Promise<WireClient> {
+  for (;;) {
+    const client = await clientOf(server)
+    const { metrics } = await client.ok({ cmd: 'METRICS' })
+    if (metrics?.['worker'] === worker) return client
+  }
+}
 
 describe('SIGTERM', () => {
   it('F13 ends with code 0, and no run is counted that was not', async () => {
