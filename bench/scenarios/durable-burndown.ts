@@ -7,7 +7,7 @@ import pg from 'pg'
 import type { Bar, Row } from '../report/row.ts'
 import type { Server } from '../servers/server.ts'
 import { type Bench, type Scenario, standard, withServers } from './bench.ts'
-import { type Cost, costOf, readCosts } from './durable-costs.ts'
+import { type Cost, costOf, readCosts, sumOf } from './durable-costs.ts'
 import { type Peer, type Stage, withStage } from './durable-stage.ts'
 
 const name = 'durable-burndown'
@@ -113,11 +113,14 @@ async function burnPeer(
     measureMs: limitMs,
     jobsMax: burnJobs,
   })
+  const pushCost = costOf(before, await readCosts(postgres, usage), pushed.jobs)
+  if (peer.isOnPostgres) await postgres.vacuum(url)
+  const half = await readCosts(postgres, usage)
   const taken = await driver.run(
     { op: 'take', url, queue, connections, batch, concurrency, jobs: pushed.jobs },
     limitMs,
   )
-  const cost = costOf(before, await readCosts(postgres, usage), taken.jobs)
+  const cost = sumOf(pushCost, costOf(half, await readCosts(postgres, usage), taken.jobs))
   await driver.run({ op: 'reset', url })
   return {
     name: peer.name,

@@ -99,11 +99,7 @@ export class Postgres {
   /** The URL of a database of its own. */
   async database(name: string): Promise<string> {
     await this.ask(`create database ${name}`)
-    return this.urlOf(name)
-  }
-
-  urlOf(database: string): string {
-    return this.url.replace(/\/postgres$/, `/${database}`)
+    return this.url.replace(/\/postgres$/, `/${name}`)
   }
 
   usage(): Usage | undefined {
@@ -128,6 +124,17 @@ export class Postgres {
       )
       quiet = rows.length === 0 ? quiet + 1 : 0
       await sleep(pollMs)
+    }
+  }
+
+  /** What autovacuum does within a minute or so: the planner knows what is in the tables of this database. */
+  async vacuum(url: string): Promise<void> {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    try {
+      await client.query('vacuum analyze')
+    } finally {
+      await client.end()
     }
   }
 
