@@ -43,7 +43,8 @@ const settings = {
   min_wal_size: '1GB',
 }
 const quietMs = 20_000
-const pollMs = 100
+const pollMs = 50
+const quietLooks = 3
 const flushes = 50
 
 export class Postgres {
@@ -115,14 +116,15 @@ export class Postgres {
     return Number(rows[0]?.bytes)
   }
 
-  /** Resolves when no vacuum runs: what one product left to do must not be counted as another's. */
+  /** Resolves when it has come to rest: what one product left to do must not be in the figures of another. */
   async untilQuiet(): Promise<void> {
     const endMs = performance.now() + quietMs
-    while (performance.now() < endMs) {
+    for (let quiet = 0; quiet < quietLooks && performance.now() < endMs; ) {
       const { rows } = await this.admin.query(
-        `select from pg_stat_activity where backend_type = 'autovacuum worker'`,
+        `select from pg_stat_activity where pid <> pg_backend_pid()
+            and (backend_type = 'autovacuum worker' or backend_type = 'client backend' and state = 'active')`,
       )
-      if (rows.length === 0) return
+      quiet = rows.length === 0 ? quiet + 1 : 0
       await sleep(pollMs)
     }
   }

@@ -39,6 +39,7 @@ export interface Runner extends ParentMail {
   renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */
   workerGone(worker: number): void
+  closeHolders(isGone: (holder: number) => boolean): void
   tell(child: number, parent: number, outcome: ParentOutcome): void
   /** Parked children ask their parents again, and crons send their ticks again. */
   askAgain(): void

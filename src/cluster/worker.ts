@@ -177,7 +177,10 @@ class WorkerProcess {
         durable.makeKeeper(hold, {
           ...hooks,
           serving: (shards) => tellPrimary({ kind: 'serving', shards }),
-          gone: (shards) => tellPrimary({ kind: 'released', shards }),
+          gone: (shards) => {
+            hooks.gone(shards)
+            tellPrimary({ kind: 'released', shards })
+          },
         }),
     }
   }

@@ -249,6 +249,55 @@ describe('records that are not durable in time', () => {
   })
 })
 
+describe('a log that is over', () => {
+  it('says that a turn did not run only when nothing of it is stored', () => {
+    const bench = new Bench()
+    const other = new FakeLog()
+    bench.push('part 1')
+    bench.push('part 2')
+    bench.turn()
+    bench.push('other', null, other)
+    bench.push('mixed')
+    bench.turn(bench.log, other)
+    bench.push('after')
+    bench.turn()
+    bench.log.durableMark = 1
+    bench.hold.drop(bench.log, refusals.unavailable, refusals.storageRefused)
+    expect(bench.sent).toEqual([
+      `part 1 ${line(refusals.notStored)}`,
+      `part 2 ${line(refusals.notStored)}`,
+      `other ${line(refusals.notStored)}`,
+      `mixed ${line(refusals.notStored)}`,
+      `after ${line(refusals.unavailable)}`,
+    ])
+  })
+
+  it('blames no turn for what a timer did', () => {
+    const bench = new Bench()
+    bench.log.append()
+    bench.turn()
+    bench.push('a')
+    bench.turn()
+    bench.hold.drop(bench.log, refusals.unavailable, refusals.storageRefused)
+    expect(bench.sent).toEqual([`a ${line(refusals.unavailable)}`])
+  })
+})
+
+describe('without waiting', () => {
+  it('what was recorded while nothing proves the owner is unknown, and what was not did not run', () => {
+    const bench = new Bench(false)
+    bench.mayAnswer = false
+    bench.push('a')
+    bench.turn()
+    bench.reply('read').ok()
+    bench.turn()
+    expect(bench.sent).toEqual([
+      `a ${line(refusals.notStored)}`,
+      `read ${line(refusals.unavailable)}`,
+    ])
+  })
+})
+
 describe('a letter', () => {
   it('is sent when its turn is durable, whatever the mode, and not when the log is over', () => {
     for (const waits of [true, false]) {
