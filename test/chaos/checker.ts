@@ -25,7 +25,7 @@ export interface Verdict {
 }
 
 /** How much happened. */
-export interface Coverage {
+interface Coverage {
   readonly ackedPushes: number
   readonly completions: number
   readonly deliveries: number

@@ -162,7 +162,7 @@ export class Evidence {
 }
 
 /** The key that the workload wrote into a job's data; null for what is not of the workload. */
-export function keyOf(data: string): string | null {
+function keyOf(data: string): string | null {
   return /^\{"k":"([^"]+)"/.exec(data)?.[1] ?? null
 }
 
@@ -175,7 +175,7 @@ export function shardOf(id: number): number {
   return id % SHARDS
 }
 
-export function queueOf(story: Story): { readonly queue: string } {
+function queueOf(story: Story): { readonly queue: string } {
   return story.push ?? story.deliveries[0] ?? story.runs[0] ?? { queue: '' }
 }
 

@@ -241,7 +241,7 @@ export async function holding(postgres: OwnPostgres, lock: string, ms: number): 
 }
 
 /** Opens sessions until there are none left, ends the server's, takes their places, and holds them meanwhile. */
-export async function withoutConnections(
+async function withoutConnections(
   postgres: OwnPostgres,
   during: () => Promise<unknown>,
 ): Promise<void> {
