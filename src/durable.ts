@@ -10,7 +10,7 @@ import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
 import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
-import type { Claim, Loaded } from './engine/storage-port.ts'
+import { type Claim, type Loaded, StorageFault } from './engine/storage-port.ts'
 import type { Logger } from './logger.ts'
 import { Backlog } from './storage/backlog.ts'
 import { Checkpoints } from './storage/checkpoints.ts'
@@ -123,7 +123,13 @@ export function durableWorker(
 
   return {
     waits: config.durability === 'sync',
-    start: () => storage.start(),
+    async start() {
+      // A worker that starts while the database is away is there when it comes back: claims are tried again.
+      await storage.start().catch((fault: unknown) => {
+        if (!(fault instanceof StorageFault) || !fault.retryable) throw fault
+        log.warn({ err: fault }, 'the database can not be reached: shards are claimed when it can')
+      })
+    },
     async stop() {
       await Promise.all([checkpoints.stop(), storage.stop()])
     },
