@@ -23,7 +23,29 @@ export interface Mode {
   /** Jobs for peers whose slices are counted in jobs. */
   peerJobs: number
   peers: boolean
+  durable: DurableMode
 }
+
+/** Of the scenarios with PostgreSQL, whose many sides take turns. */
+interface DurableMode {
+  rounds: number
+  latencyRounds: number
+  /** Waiting jobs that are worked off in one go. */
+  burnJobs: number
+  /** Lives over which PostgreSQL's CPU is counted: enough for several checkpoints. */
+  costJobs: number
+  /** Under load without an old snapshot, and then with one held. */
+  freeMs: number
+  heldMs: number
+  /** Waiting when a worker is killed. */
+  failoverJobs: number
+  failoverRounds: number
+  /** Waiting when a server starts. */
+  startJobs: number
+}
+
+/** `--long`. */
+export const longHeldMs = 5 * 60_000
 
 export const modes: Record<Mode['name'], Mode> = {
   full: {
@@ -41,6 +63,17 @@ export const modes: Record<Mode['name'], Mode> = {
     clientPushes: 10_000,
     peerJobs: 20_000,
     peers: true,
+    durable: {
+      rounds: 5,
+      latencyRounds: 3,
+      burnJobs: 200_000,
+      costJobs: 2_000_000,
+      freeMs: 30_000,
+      heldMs: 60_000,
+      failoverJobs: 100_000,
+      failoverRounds: 3,
+      startJobs: 1_000_000,
+    },
   },
   quick: {
     name: 'quick',
@@ -57,6 +90,17 @@ export const modes: Record<Mode['name'], Mode> = {
     clientPushes: 10_000,
     peerJobs: 5000,
     peers: true,
+    durable: {
+      rounds: 2,
+      latencyRounds: 1,
+      burnJobs: 20_000,
+      costJobs: 1_000_000,
+      freeMs: 5000,
+      heldMs: 10_000,
+      failoverJobs: 100_000,
+      failoverRounds: 1,
+      startJobs: 200_000,
+    },
   },
   tiny: {
     name: 'tiny',
@@ -73,5 +117,16 @@ export const modes: Record<Mode['name'], Mode> = {
     clientPushes: 200,
     peerJobs: 0,
     peers: false,
+    durable: {
+      rounds: 1,
+      latencyRounds: 1,
+      burnJobs: 20_000,
+      costJobs: 10_000,
+      freeMs: 500,
+      heldMs: 500,
+      failoverJobs: 1000,
+      failoverRounds: 1,
+      startJobs: 5000,
+    },
   },
 }

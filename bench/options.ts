@@ -2,13 +2,14 @@
 
 import { parseArgs } from 'node:util'
 import type { Address } from './load/spec.ts'
-import { type Mode, modes } from './mode.ts'
+import { longHeldMs, type Mode, modes } from './mode.ts'
 
 export const usage = `node dist-bench/run.js [options]
 
   --quick              a short look (under two minutes) instead of the full run
   --tiny               a few milliseconds of each scenario without peers: proves that the benches work, measures nothing
-  --only NAME,NAME     these scenarios
+  --only NAME,NAME     these scenarios; \`durable\` is all that begin with it
+  --long               hold an old snapshot for 5 minutes (durable-snapshot)
   --list               the names of the scenarios
   --no-peers           none that needs packages from a registry
   --server PATH        the main.js of another build, in place of dist/main.js
@@ -34,6 +35,7 @@ export function parseOptions(args: string[]): Options {
       quick: { type: 'boolean' },
       tiny: { type: 'boolean' },
       only: { type: 'string' },
+      long: { type: 'boolean' },
       list: { type: 'boolean' },
       help: { type: 'boolean' },
       'no-peers': { type: 'boolean' },
@@ -43,9 +45,11 @@ export function parseOptions(args: string[]): Options {
       results: { type: 'string' },
     },
   })
-  const mode = modes[values.tiny ? 'tiny' : values.quick ? 'quick' : 'full']
+  const mode = { ...modes[values.tiny ? 'tiny' : values.quick ? 'quick' : 'full'] }
+  if (values['no-peers']) mode.peers = false
+  if (values.long) mode.durable = { ...mode.durable, heldMs: longHeldMs }
   return {
-    mode: values['no-peers'] ? { ...mode, peers: false } : mode,
+    mode,
     only: values.only?.split(','),
     list: values.list ?? false,
     help: values.help ?? false,
@@ -61,4 +65,9 @@ function parseAddress(text: string): Address {
   const port = Number(text.slice(colon + 1))
   if (colon < 1 || !Number.isInteger(port)) throw new Error(`--target: ${text} is not HOST:PORT`)
   return { host: text.slice(0, colon), port }
+}
+
+/** `cycle` is itself; `durable` is `durable-life`, `durable-single` and so on. */
+export function isMeant(only: string, scenario: string): boolean {
+  return scenario === only || scenario.startsWith(`${only}-`)
 }

@@ -9,7 +9,7 @@
 // of the bench: the table says "below".
 
 import { fileURLToPath } from 'node:url'
-import { type Options, parseOptions, usage } from './options.ts'
+import { isMeant, type Options, parseOptions, usage } from './options.ts'
 import { describeMachine } from './report/machine.ts'
 import { Report } from './report/report.ts'
 import { backlog } from './scenarios/backlog.ts'
@@ -20,6 +20,13 @@ import { bunqueue } from './scenarios/bunqueue.ts'
 import { client } from './scenarios/client.ts'
 import { consumers } from './scenarios/consumers.ts'
 import { cycle } from './scenarios/cycle.ts'
+import { durableBurndown } from './scenarios/durable-burndown.ts'
+import { durableFailover } from './scenarios/durable-failover.ts'
+import { durableLatency } from './scenarios/durable-latency.ts'
+import { durableLife } from './scenarios/durable-life.ts'
+import { durableSingle } from './scenarios/durable-single.ts'
+import { durableSnapshot } from './scenarios/durable-snapshot.ts'
+import { durableStart } from './scenarios/durable-start.ts'
 import { owner } from './scenarios/owner.ts'
 import { queues } from './scenarios/queues.ts'
 import { single } from './scenarios/single.ts'
@@ -38,6 +45,13 @@ const scenarios: Scenario[] = [
   bullmq,
   bunqueue,
   backlog,
+  durableLife,
+  durableSingle,
+  durableBurndown,
+  durableLatency,
+  durableSnapshot,
+  durableFailover,
+  durableStart,
 ]
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
@@ -75,11 +89,12 @@ async function main(options: Options): Promise<number> {
 }
 
 function chosen(options: Options): Scenario[] {
-  const unknown = options.only?.filter((name) => !scenarios.some((one) => one.name === name)) ?? []
+  const unknown =
+    options.only?.filter((name) => !scenarios.some((one) => isMeant(name, one.name))) ?? []
   if (unknown.length > 0)
     throw new Error(`no such scenario: ${unknown.join(', ')} (--list names them)`)
   return scenarios
-    .filter((one) => options.only?.includes(one.name) ?? true)
+    .filter((one) => options.only?.some((name) => isMeant(name, one.name)) ?? true)
     .filter((one) => options.mode.peers || !one.peer)
     .filter((one) => options.target === undefined || one.foreign)
 }
@@ -96,9 +111,9 @@ async function runOne(scenario: Scenario, options: Options, report: Report): Pro
     load: startLoadDriver('load process'),
     probe: startLoadDriver('probe process'),
     foreign: target !== undefined,
-    startServer: async (workers) =>
+    startServer: async (workers, more = {}) =>
       target === undefined
-        ? startFlashQ(workers, options.server)
+        ? startFlashQ(workers === undefined ? more : { ...more, workers }, options.server)
         : foreignServer(target, options.targetPid),
     startEcho: (dataBytes, kind = 'bare') => startEcho(kind, standard.batch, dataBytes),
     newQueue: (hint) => {

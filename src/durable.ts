@@ -10,7 +10,8 @@ import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
 import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
-import { type Claim, type Loaded, StorageFault } from './engine/storage-port.ts'
+import { type Claim, type Loaded, type Storage, StorageFault } from './engine/storage-port.ts'
+import type { Guards } from './failpoints.ts'
 import type { Logger } from './logger.ts'
 import { Backlog } from './storage/backlog.ts'
 import { Checkpoints } from './storage/checkpoints.ts'
@@ -88,12 +89,13 @@ export function durableWorker(
   clock: Clock,
   log: Logger,
   runner: () => ShardRunner,
+  guards: Guards | null,
 ): WorkerDurable {
   const url = config.databaseUrl ?? ''
   const schema = config.databaseSchema
   const owner = randomUUID()
   const node = process.env['FLASHQ_NODE'] ?? ''
-  const storage = new PostgresStorage({
+  const postgres = new PostgresStorage({
     url,
     schema,
     durability: config.durability,
@@ -107,6 +109,7 @@ export function durableWorker(
       historyDays: config.historyDays,
     }),
   })
+  const storage = guards?.storage(postgres) ?? postgres
   let keeper: ShardKeeper | null = null
   const pending = new Backlog(config.journalBacklogBytes)
   const checkpoints = new Checkpoints({
@@ -153,7 +156,7 @@ export function durableWorker(
 }
 
 interface Written {
-  readonly storage: PostgresStorage
+  readonly storage: Storage
   readonly pending: Backlog
   readonly checkpoints: Checkpoints
 }

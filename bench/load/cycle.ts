@@ -2,6 +2,7 @@
 
 import { payload } from './frames.ts'
 import { type LineConnection, openLines } from './line-connection.ts'
+import { percentiles } from './percentiles.ts'
 import { closeAll } from './push.ts'
 import { refusal } from './replies.ts'
 import type { CycleSpec, LoadResult } from './spec.ts'
@@ -15,6 +16,7 @@ export async function cycle(spec: CycleSpec): Promise<LoadResult> {
   await Promise.all(connections.map((connection, i) => setUp(connection, wire, queues[i] ?? '')))
   const window = new Window(spec.warmupMs, spec.measureMs)
   const data = payload(spec.dataBytes)
+  const pushMs: number[] = []
 
   await new Promise<void>((resolve, reject) => {
     let open = connections.length
@@ -28,32 +30,49 @@ export async function cycle(spec: CycleSpec): Promise<LoadResult> {
         open -= 1
         if (open === 0) resolve()
       }
-      runCycle(connection, wire, push, pull, reject, () => {
-        goesOn = window.add(1) && goesOn
-        if (!goesOn) finished()
-        return goesOn
+      runCycle(connection, wire, push, pull, {
+        reject,
+        onPushed: spec.pushLatency === true ? (ms) => pushMs.push(ms) : null,
+        onJob: () => {
+          goesOn = window.add(1) && goesOn
+          if (!goesOn) finished()
+          return goesOn
+        },
       })
     })
   }).finally(() => closeAll(connections))
-  return { jobs: window.total, perSecond: window.perSecond() }
+  const result = { jobs: window.total, perSecond: window.perSecond() }
+  return spec.pushLatency === true ? { ...result, latencyMs: percentiles(pushMs) } : result
 }
 
-/** `onJob` is called for each finished job and tells whether to go on. */
+interface CycleHooks {
+  reject: (cause: Error) => void
+  /** Gets the time that a push took; null when nobody asks. */
+  onPushed: ((ms: number) => void) | null
+  /** Called for each finished job; tells whether to go on. */
+  onJob: () => boolean
+}
+
 function runCycle(
   connection: LineConnection,
   wire: Wire,
   push: Buffer,
   pull: Buffer,
-  reject: (cause: Error) => void,
-  onJob: () => boolean,
+  { reject, onPushed, onJob }: CycleHooks,
 ): void {
   let step: 'push' | 'pull' | 'ack' = 'push'
   let linesToCome = 0
   let id = -1
+  let sentMs = 0
+  const sendPush = () => {
+    if (onPushed !== null) sentMs = performance.now()
+    connection.write(push)
+  }
   connection.onLine = (buf, from, to) => {
     switch (step) {
       case 'push':
         if (!wire.isPushed(buf, from)) return reject(refusal(buf, from, to))
+        onPushed?.(performance.now() - sentMs)
         step = 'pull'
         linesToCome = wire.linesOfPull
         return connection.write(pull)
@@ -67,10 +86,10 @@ function runCycle(
       case 'ack':
         if (!wire.isAcknowledged(buf, from)) return reject(refusal(buf, from, to))
         step = 'push'
-        if (onJob()) connection.write(push)
+        if (onJob()) sendPush()
     }
   }
-  connection.write(push)
+  sendPush()
 }
 
 export async function setUp(connection: LineConnection, wire: Wire, queue: string): Promise<void> {

@@ -3,7 +3,7 @@
 // 1. `payload(n)` is valid JSON of exactly n bytes, so "memory over payload bytes" can be computed from counts.
 // 2. No payload holds `{"id":`, which is what the drain looks for in replies (`load/job-ids.ts`).
 
-const payloadBytesMin = 48
+export const payloadBytesMin = 48
 
 /** A typical small job: a few fields, the last one padded to the exact size. */
 export function payload(bytes: number, seed = 0): string {

@@ -45,7 +45,7 @@ interface WorkerReply {
   queues?: { name: string; worker?: number }[]
 }
 
-async function workerOf(connection: LineConnection): Promise<number> {
+export async function workerOf(connection: LineConnection): Promise<number> {
   const reply = JSON.parse(await ask(connection, '{"cmd":"METRICS"}')) as WorkerReply
   const worker = reply.worker ?? reply.metrics?.worker
   if (worker === undefined)

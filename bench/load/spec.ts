@@ -60,6 +60,8 @@ export interface CycleSpec {
   dataBytes: number
   warmupMs: number
   measureMs: number
+  /** Tell how long a push took until its reply. */
+  pushLatency?: boolean
 }
 
 /** Producers push singly while consumers wait in a pull, and acknowledge and pull again in one write. */

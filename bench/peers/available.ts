@@ -2,7 +2,14 @@
 
 import { fileURLToPath } from 'node:url'
 import type { Bench } from '../scenarios/bench.ts'
-import { type NativePeers, type NpmPeers, nativePeers, npmPeers } from './install.ts'
+import {
+  type NativePeers,
+  type NpmPeers,
+  nativePeers,
+  npmPeers,
+  type PostgresPeers,
+  postgresPeers,
+} from './install.ts'
 
 /** Git ignores it. Bench code runs from `dist-bench/`. */
 const cache = fileURLToPath(new URL('../../bench/.cache', import.meta.url))
@@ -22,6 +29,18 @@ export function nativePeersOrSkip(
 export function npmPeersOrSkip(bench: Bench, scenario: string, what: string): NpmPeers | undefined {
   if (!bench.mode.peers) return undefined
   const found = npmPeers(cache)
+  if (found.ok) return found.peer
+  bench.report.skip(scenario, what, found.reason)
+  return undefined
+}
+
+export function postgresPeersOrSkip(
+  bench: Bench,
+  scenario: string,
+  what: string,
+): PostgresPeers | undefined {
+  if (!bench.mode.peers) return undefined
+  const found = postgresPeers(cache)
   if (found.ok) return found.peer
   bench.report.skip(scenario, what, found.reason)
   return undefined

@@ -33,9 +33,11 @@ serveLines(run)
 
 async function run(spec: PeerSpec): Promise<PeerResult> {
   if (spec.op === 'reset') return { jobs: 0, perSecond: 0 }
+  if (spec.op === 'relay') throw new Error('bunqueue is not measured at a rate')
+  const { hostname, port } = new URL(spec.url)
   const clients = Array.from(
     { length: spec.connections },
-    () => new TcpClient({ host: '127.0.0.1', port: spec.port }),
+    () => new TcpClient({ host: hostname, port: Number(port) }),
   )
   for (const client of clients) client.on('error', () => {})
   await Promise.all(clients.map((client) => client.connect()))

@@ -1,6 +1,7 @@
 // Gets the peers from the package registries into `bench/.cache/`, which git ignores: nothing is added to the product.
 //
 //   bench/.cache/debs/   what apt-get downloaded       bench/.cache/root/   the same, unpacked (never installed)
+//   bench/.cache/npm-postgres/   pg-boss, graphile-worker, and the Node that they need
 //   bench/.cache/npm/    bullmq, ioredis, bunqueue, bun with a package.json of their own; their install scripts do not run
 //
 // A peer that cannot be had is a sentence that says why, for the table.
@@ -22,8 +23,17 @@ export interface NpmPeers {
   bun: string
 }
 
+/** For the durable scenarios. */
+export interface PostgresPeers {
+  modules: string
+  /** They need a newer Node than the product. */
+  node: string
+}
+
 const debs = ['beanstalkd', 'redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1']
 const npmPackages = ['bullmq@6.7.0', 'ioredis@6.0.0', 'bunqueue@2.9.5', 'bun@1.4.5']
+const nodePackage = `node-${process.platform}-${process.arch}`
+const postgresPackages = ['pg-boss@12.38.0', 'graphile-worker@0.18.0', `${nodePackage}@24.21.0`]
 const installMs = 5 * 60_000
 
 export function nativePeers(cache: string): Installed<NativePeers> {
@@ -57,28 +67,29 @@ export function npmPeers(cache: string): Installed<NpmPeers> {
   const peer = { modules, bun: join(modules, `@oven/bun-${process.platform}-${arch}/bin/bun`) }
   if (existsSync(join(modules, 'bunqueue')) && existsSync(join(modules, 'bullmq')))
     return { ok: true, peer }
+  const reason = npmInstall(folder, npmPackages)
+  return reason === undefined ? { ok: true, peer } : { ok: false, reason }
+}
+
+export function postgresPeers(cache: string): Installed<PostgresPeers> {
+  const folder = join(cache, 'npm-postgres')
+  const modules = join(folder, 'node_modules')
+  const peer = { modules, node: join(modules, nodePackage, 'bin/node') }
+  if (existsSync(join(modules, 'pg-boss')) && existsSync(peer.node)) return { ok: true, peer }
+  const reason = npmInstall(folder, postgresPackages)
+  return reason === undefined ? { ok: true, peer } : { ok: false, reason }
+}
+
+/** Why it did not work, or undefined. */
+function npmInstall(folder: string, packages: readonly string[]): string | undefined {
   try {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'package.json'), '{"name":"flashq-bench-peers","private":true}\n')
-    run(
-      'npm',
-      [
-        'install',
-        '--prefix',
-        folder,
-        '--ignore-scripts',
-        '--no-audit',
-        '--no-fund',
-        ...npmPackages,
-      ],
-      folder,
-    )
-    return { ok: true, peer }
+    const flags = ['--ignore-scripts', '--no-audit', '--no-fund']
+    run('npm', ['install', '--prefix', folder, ...flags, ...packages], folder)
+    return undefined
   } catch (cause) {
-    return {
-      ok: false,
-      reason: `npm install --prefix ${folder} ${npmPackages.join(' ')} did not work (${firstLine(cause)})`,
-    }
+    return `npm install --prefix ${folder} ${packages.join(' ')} did not work (${firstLine(cause)})`
   }
 }
 

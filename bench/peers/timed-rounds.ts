@@ -5,22 +5,27 @@
 
 import type { PeerResult } from './spec.ts'
 
-/** `call` gives the number of jobs that it pushed. */
+/** `call` gives the number of jobs that it pushed. With `jobsMax` exactly so many calls are made as that takes. */
 export async function timedRounds<T>(
   measureMs: number,
   connections: readonly T[],
   call: (connection: T) => Promise<number>,
+  jobsMax = Number.POSITIVE_INFINITY,
 ): Promise<PeerResult> {
-  const first = await Promise.all(connections.map(call))
+  const firsts = await Promise.all(connections.map(call))
+  const first = firsts.reduce((a, b) => a + b, 0)
+  const perCall = firsts[0] ?? 1
   const startMs = performance.now()
+  let asked = first
   let jobs = 0
   const loop = async (connection: T) => {
-    while (performance.now() - startMs < measureMs) {
+    while (performance.now() - startMs < measureMs && asked < jobsMax) {
+      asked += perCall
       const pushed = await call(connection)
       jobs += pushed
     }
   }
   await Promise.all(connections.map(loop))
   const perSecond = (jobs * 1000) / (performance.now() - startMs)
-  return { jobs: jobs + first.reduce((a, b) => a + b, 0), perSecond }
+  return { jobs: jobs + first, perSecond }
 }

@@ -17,6 +17,8 @@ interface Slices {
 export class Report {
   readonly rows: Row[] = []
   readonly skipped: Skipped[] = []
+  /** What must be known to read the rows. */
+  readonly remarks: string[] = []
   /** Every slice behind the medians, by row. */
   readonly slices: Slices[] = []
 
@@ -28,13 +30,17 @@ export class Report {
     this.skipped.push({ scenario, what, reason })
   }
 
+  remark(text: string): void {
+    if (!this.remarks.includes(text)) this.remarks.push(text)
+  }
+
   addSlices(what: string, side: string, perSecond: number[], cpuSecondsPerMillion?: number): void {
     const cpu = cpuSecondsPerMillion === undefined ? {} : { cpuSecondsPerMillion }
     this.slices.push({ what, side, perSecond, ...cpu })
   }
 
   text(machine: Machine): string {
-    return markdown(machine, this.rows, this.skipped)
+    return markdown(machine, this)
   }
 
   /** The path of the written table. */
@@ -43,7 +49,8 @@ export class Report {
     const name = `${machine.date.slice(0, 10)}-${machine.commit}${machine.mode === 'full' ? '' : `-${machine.mode}`}`
     const path = join(folder, `${name}.md`)
     writeFileSync(path, this.text(machine))
-    const raw = { machine, rows: this.rows, skipped: this.skipped, slices: this.slices }
+    const { rows, remarks, skipped, slices } = this
+    const raw = { machine, rows, remarks, skipped, slices }
     writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(raw, null, 1)}\n`)
     return path
   }

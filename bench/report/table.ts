@@ -16,11 +16,13 @@ const header = [
   'said',
 ]
 
-export function markdown(
-  machine: Machine,
-  rows: readonly Row[],
-  skipped: readonly Skipped[],
-): string {
+interface Findings {
+  rows: readonly Row[]
+  remarks: readonly string[]
+  skipped: readonly Skipped[]
+}
+
+export function markdown(machine: Machine, { rows, remarks, skipped }: Findings): string {
   const intro = [
     `# FlashQ benchmarks, ${machine.date}`,
     '',
@@ -37,11 +39,11 @@ export function markdown(
     `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`
   const table = [line(header), rule, ...cells.slice(1).map(line)]
-  const missing =
-    skipped.length === 0
-      ? []
-      : ['', ...skipped.map((one) => `- ${one.scenario}, ${one.what}: not run: ${one.reason}`)]
-  return `${[...intro, ...table, ...missing].join('\n')}\n`
+  const below = [
+    ...remarks.map((remark) => `- ${remark}`),
+    ...skipped.map((one) => `- ${one.scenario}, ${one.what}: not run: ${one.reason}`),
+  ]
+  return `${[...intro, ...table, ...(below.length === 0 ? [] : ['', ...below])].join('\n')}\n`
 }
 
 function rowCells(row: Row): string[] {

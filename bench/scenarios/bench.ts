@@ -3,7 +3,7 @@
 import type { Mode } from '../mode.ts'
 import type { Report } from '../report/report.ts'
 import type { LoadDriver } from '../servers/driver.ts'
-import type { EchoKind, Server } from '../servers/server.ts'
+import type { EchoKind, FlashQOptions, Server } from '../servers/server.ts'
 
 export interface Bench {
   mode: Mode
@@ -15,7 +15,7 @@ export interface Bench {
   /** True when a server that already runs is measured: it is the only one, and its workers are its own business. */
   foreign: boolean
   /** The server under test, fresh (unless foreign). `workers` undefined is the product's default. */
-  startServer(workers?: number): Promise<Server>
+  startServer(workers?: number, more?: Omit<FlashQOptions, 'workers'>): Promise<Server>
   startEcho(dataBytes: number, kind?: EchoKind): Promise<Server>
   /** A queue name that no earlier slice used. */
   newQueue(hint: string): string

@@ -42,7 +42,7 @@ export function peerSide(
   driver: Driver<PeerSpec, PeerResult>,
   jobsPerRound: number,
 ): Side {
-  const { port } = server.at
+  const url = `tcp://${server.at.host}:${server.at.port}`
   // A batch of a peer may take a fifth of a second, so its slices are never short.
   const measureMs = Math.max(bench.mode.sliceMs, sliceMsMin)
   const { connections, batch, dataBytes } = standard
@@ -51,7 +51,7 @@ export function peerSide(
     const pushed = await timed(server, () =>
       driver.run({
         op: 'push',
-        port,
+        url,
         queue,
         connections,
         batch,
@@ -61,9 +61,9 @@ export function peerSide(
     )
     const jobs = Math.floor(Math.min(pushed.jobs, jobsPerRound) / batch) * batch
     const taken = await timed(server, () =>
-      driver.run({ op: 'take', port, queue, connections, batch, concurrency, jobs }),
+      driver.run({ op: 'take', url, queue, connections, batch, concurrency, jobs }),
     )
-    await driver.run({ op: 'reset', port })
+    await driver.run({ op: 'reset', url })
     return [pushed, taken]
   }
   return { name, server, slices }

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { LoadResult, LoadSpec } from '../load/spec.ts'
 import { Child } from './child.ts'
+import { type Usage, usageOf } from './usage.ts'
 
 interface Answer {
   result?: unknown
@@ -31,8 +32,13 @@ export class Driver<Spec extends object, Result> {
     this.child.process.on('exit', () => this.settle()?.reject(new Error(this.child.lastWords())))
   }
 
-  run(spec: Spec): Promise<Result> {
-    const limitMs = overdueMs + ('measureMs' in spec ? Number(spec.measureMs) : 0)
+  usage(): Usage | undefined {
+    return usageOf(this.child.pid)
+  }
+
+  /** `expectedMs`: of a spec that does not say how long it measures. */
+  run(spec: Spec, expectedMs = 0): Promise<Result> {
+    const limitMs = overdueMs + expectedMs + ('measureMs' in spec ? Number(spec.measureMs) : 0)
     const timer = setTimeout(() => {
       this.settle()?.reject(
         new Error(`not done within ${limitMs / 1000} s: ${JSON.stringify(spec)}`),

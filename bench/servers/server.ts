@@ -10,9 +10,13 @@ import { type Usage, usageOf } from './usage.ts'
 export interface Server {
   name: string
   at: Address
+  /** Of the process that was started. */
+  pid?: number
   /** Undefined when its process is not known. */
   usage(): Usage | undefined
   stop(): Promise<void>
+  /** Ends it and its workers with SIGKILL. */
+  kill?(): void
 }
 
 /** Bench code runs from `dist-bench/`, beside `dist/`. */
@@ -23,17 +27,27 @@ const echoes = {
 }
 const stats = '{"cmd":"STATS"}'
 
-/** `workers` undefined leaves the product's default. */
+export interface FlashQOptions {
+  /** Undefined leaves the product's default. */
+  workers?: number
+  /** Settings, by the names of their environment variables. */
+  settings?: Record<string, string>
+  /** The Node to run it on, in place of this one. */
+  node?: string
+  /** Do not wait until it answers. */
+  atOnce?: boolean
+}
+
 export async function startFlashQ(
-  workers: number | undefined,
+  { workers, settings, node = process.execPath, atOnce = false }: FlashQOptions,
   main = builtServer,
 ): Promise<Server> {
   if (!existsSync(main)) throw new Error(`${main} does not exist: run \`make build\` first`)
   const port = await freePort()
-  const env = baseEnv({ HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn' })
+  const env = baseEnv({ HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'warn', ...settings })
   if (workers !== undefined) env['WORKERS'] = String(workers)
-  const child = new Child('flashq', process.execPath, [main], env)
-  return ready(child, port, stats)
+  const child = new Child('flashq', node, [main], env)
+  return atOnce ? started(child, port) : ready(child, port, stats)
 }
 
 export type EchoKind = keyof typeof echoes
@@ -61,9 +75,20 @@ export function foreignServer(at: Address, pid: number | undefined): Server {
 
 /** Waits until `command` is answered on `port`. */
 export async function ready(child: Child, port: number, command: string): Promise<Server> {
-  const at = { host: '127.0.0.1', port }
+  const server = started(child, port)
+  await untilAnswers(child, server.at, command)
+  return server
+}
+
+function started(child: Child, port: number): Server {
   // Nothing reads what servers print, and a full pipe would stop them.
   child.process.stdout?.resume()
-  await untilAnswers(child, at, command)
-  return { name: child.name, at, usage: () => usageOf(child.pid), stop: () => child.stop() }
+  return {
+    name: child.name,
+    at: { host: '127.0.0.1', port },
+    pid: child.pid,
+    usage: () => usageOf(child.pid),
+    stop: () => child.stop(),
+    kill: () => child.kill(),
+  }
 }

@@ -18,6 +18,10 @@ import type { DurableLog, ReplySlot, Unwritten } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 
 const GROUP_BYTES = 1024
+/** A group's writer keeps what it has grown to, for the next group: growing again for each turn's replies costs more than writing them. */
+const WRITER_BYTES_KEPT_MAX = 1024 * 1024
+/** Of all that are kept. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024
 
 interface Item {
   readonly slot: ReplySlot
@@ -27,13 +31,17 @@ interface Item {
 }
 
 class Group {
-  readonly writer = new ByteWriter(GROUP_BYTES)
+  readonly writer: ByteWriter
   items: Item[] = []
   /** Journals that it still waits for. */
   left = 0
   /** Its turn recorded something in more than one journal. */
   isMixed = false
   isOver = false
+
+  constructor(writer: ByteWriter) {
+    this.writer = writer
+  }
 }
 
 interface Waiter {
@@ -68,7 +76,10 @@ export class ReplyHold {
   isBouncing = false
   private readonly owner: HoldOwner
   private readonly waits: boolean
-  private group = new Group()
+  private group = new Group(new ByteWriter(GROUP_BYTES))
+  /** Of groups that are over. */
+  private readonly spareWriters: ByteWriter[] = []
+  private spareBytes = 0
   private letters: Letter[] = []
   /** Groups of earlier turns that are not over. */
   private readonly open = new Set<Group>()
@@ -94,7 +105,7 @@ export class ReplyHold {
     const { group, letters } = this
     if (letters.length > 0) this.holdLetters(letters)
     const isEmpty = group.items.length === 0
-    if (!isEmpty) this.group = new Group()
+    if (!isEmpty) this.group = new Group(this.takeWriter())
     let recorded = 0
     for (const log of logs) {
       const { mark } = log
@@ -226,7 +237,24 @@ export class ReplyHold {
     this.ended(group)
   }
 
+  private takeWriter(): ByteWriter {
+    const writer = this.spareWriters.pop()
+    if (writer === undefined) return new ByteWriter(GROUP_BYTES)
+    this.spareBytes -= writer.bytes.length
+    return writer
+  }
+
+  /** Nobody reads its bytes any more. */
+  private giveWriter(writer: ByteWriter): void {
+    const size = writer.bytes.length
+    if (size > WRITER_BYTES_KEPT_MAX || this.spareBytes + size > SPARE_BYTES_MAX) return
+    writer.length = 0
+    this.spareBytes += size
+    this.spareWriters.push(writer)
+  }
+
   private ended(group: Group): void {
+    this.giveWriter(group.writer)
     this.open.delete(group)
     for (const barrier of this.barriers) {
       barrier.groups.delete(group)

@@ -23,6 +23,8 @@ import type { ShardRunner } from './shard-runner.ts'
 
 /** Sequences are reserved in blocks of so many: a new owner skips what is left of one. */
 const SEQUENCE_BLOCK = 2 ** 22
+/** Ids have 12 digits from the first one on: lists of such are written fastest. */
+const FIRST_SEQUENCE = 2 ** 32
 /** Delivery tokens of one owner lie above those of all before it. */
 const TOKENS_PER_EPOCH = 2 ** 32
 /** How long a reply waits for a database that does not answer. */
@@ -248,7 +250,7 @@ export class ShardKeeper {
     const loaded = await storage.load(claim, restore)
     if (loaded.foreign) this.foreign.add(claim.shard)
     const { state } = restore
-    const firstSeq = Math.max(loaded.reservedTo, state.nextSeq)
+    const firstSeq = Math.max(loaded.reservedTo, state.nextSeq, FIRST_SEQUENCE)
     kept.reservedTo = firstSeq + SEQUENCE_BLOCK
     const reserved = await storage.reserve(claim, kept.reservedTo)
     if (kept.state !== 'taking') return

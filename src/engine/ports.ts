@@ -252,6 +252,7 @@ export interface CronTick {
 
 /** Where a shard's records go, when anybody keeps them. */
 export interface RecordLog {
+  /** Its bytes are valid only during the call. */
   append(record: Buffer): void
 }
 

@@ -76,9 +76,9 @@ export class RecordWriter {
     return this
   }
 
-  /** A copy of the record. */
+  /** The record; its bytes are written over by the next one. */
   end(): Buffer {
-    return Buffer.from(this.bytes.subarray(0, this.length))
+    return this.bytes.subarray(0, this.length)
   }
 
   private reserve(more: number): void {

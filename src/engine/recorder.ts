@@ -51,6 +51,7 @@ export const RecordKind = {
   holderRenamed: 25,
   completedRun: 26,
   owned: 27,
+  pushedPlain: 28,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -68,7 +69,10 @@ export class Recorder {
   }
 
   pushed(pushed: Pushed): void {
-    if (this.log !== null) this.log.append(this.writePushed(pushed))
+    if (this.log !== null) {
+      const isPlain = pushed.rows === null && pushed.table.flagsSeen === 0
+      this.log.append(isPlain ? this.writePlain(pushed) : this.writePushed(pushed))
+    }
     evolvePushed(this.state, pushed)
   }
 
@@ -247,6 +251,37 @@ export class Recorder {
       this.log.append(w.end())
     }
     configured.evolveCronTicked(this.state, tick.name, tick.tickMs)
+  }
+
+  /**
+   * Jobs of nothing but data:
+   *
+   *   kind | queue u32 | firstSeq f64 | count u32 | nowMs f64 | the frame's job region
+   *        | as often as needed: jobs uint | bytes before each one's data uint | bytes of its data uint
+   */
+  private writePlain({ queue, firstSeq, count, nowMs, bytes, table }: Pushed): Buffer {
+    const { ints } = table
+    const regionFrom = ints[IntColumn.dataFrom] as number
+    const regionTo = ints[(count - 1) * INT_STRIDE + IntColumn.dataTo] as number
+    const w = this.writer.begin(RecordKind.pushedPlain).u32(queue.no).f64(firstSeq).u32(count)
+    w.f64(nowMs).raw(bytes, regionFrom, regionTo)
+    let end = regionFrom
+    let alike = 0
+    let gap = 0
+    let size = 0
+    for (let at = 0; at < count * INT_STRIDE; at += INT_STRIDE) {
+      const from = ints[at + IntColumn.dataFrom] as number
+      const to = ints[at + IntColumn.dataTo] as number
+      if (alike > 0 && (from - end !== gap || to - from !== size)) {
+        w.uint(alike).uint(gap).uint(size)
+        alike = 0
+      }
+      gap = from - end
+      size = to - from
+      end = to
+      alike++
+    }
+    return w.uint(alike).uint(gap).uint(size).end()
   }
 
   /**

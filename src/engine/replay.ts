@@ -7,7 +7,7 @@ import { evolveCompletedRun } from './evolve/plain-run.ts'
 import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
 import { evolvePushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
-import { INT_STRIDE, JobTable, NUM_STRIDE } from './job-table.ts'
+import { INT_STRIDE, IntColumn, JobTable, NUM_STRIDE } from './job-table.ts'
 import { limits } from './limits.ts'
 import type { SeqList } from './ports.ts'
 import { RecordReader } from './record-bytes.ts'
@@ -39,6 +39,9 @@ export class Replay {
     switch (kind) {
       case RecordKind.pushed:
         this.applyPushed(r)
+        return true
+      case RecordKind.pushedPlain:
+        this.applyPlain(r)
         return true
       case RecordKind.pulled: {
         const queue = state.queueOf(r.u32())
@@ -156,6 +159,33 @@ export class Replay {
         return true
     }
     return false
+  }
+
+  private applyPlain(r: RecordReader): void {
+    const { state, table } = this
+    const queue = state.queueOf(r.u32())
+    const firstSeq = r.f64()
+    const count = r.u32()
+    const nowMs = r.f64()
+    const bytes = r.raw()
+    const { ints } = table
+    let to = 0
+    for (let done = 0; done < count; ) {
+      const alike = r.uint()
+      const gap = r.uint()
+      const size = r.uint()
+      if (alike === 0 || done + alike > count) throw new RangeError('pushed record: too many jobs')
+      for (const end = done + alike; done < end; done++) {
+        const at = done * INT_STRIDE
+        ints[at + IntColumn.dataFrom] = to + gap
+        to += gap + size
+        ints[at + IntColumn.dataTo] = to
+        ints[at + IntColumn.flags] = 0
+      }
+    }
+    if (to !== bytes.length) throw new RangeError('pushed record: data do not match the jobs')
+    table.flagsSeen = 0
+    evolvePushed(state, { queue, firstSeq, count, nowMs, bytes, table, rows: null })
   }
 
   private applyPushed(r: RecordReader): void {

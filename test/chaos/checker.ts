@@ -51,6 +51,7 @@ const REFUSALS = [
   'draining',
   'dependency_invalid',
   'cron_not_found',
+  'storage_refused',
 ]
 
 const RULES = [

@@ -33,7 +33,7 @@ export type Frame = Readonly<Record<string, unknown>> & { readonly cmd: string }
 export type Spoil = (storage: Storage) => Storage
 
 const SEQUENCES_PER_GRANT = 1000
-const CHECKPOINT_BYTES_MIN = 700
+const CHECKPOINT_BYTES_MIN = 300
 const BOOTS_MAX = 100
 
 interface Life {

@@ -343,7 +343,7 @@ export class EngineHarness {
     return {
       mail: this.mail(),
       events: this.sink(options.events ?? false),
-      log: options.records ? { append: (record) => void records.push(record) } : null,
+      log: options.records ? { append: (record) => void records.push(Buffer.from(record)) } : null,
       memory: this.memory,
       slots: new SlotHold(),
       spare: this.spares[shard] as SpareMemory<JobPage>,

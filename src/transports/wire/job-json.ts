@@ -115,7 +115,13 @@ function writeAlike(
   out.byte(44)
   const idOffset = out.length + OPEN.length - blockFrom
   writeOne(out, source, first + 1, -1)
-  if (!areIdsAlike(source, first + 1, first + length)) return 1
+  if (!areIdsAlike(source, first + 1, first + length)) {
+    for (let n = 2; n <= length; n++) {
+      out.byte(44)
+      writeOne(out, source, first + n, -1)
+    }
+    return length
+  }
   // Back to where the second job's data end: the block begins with its tail.
   out.length -= tailBytes + 1
   const blockBytes = out.length - (page.length[firstRow + 1] as number) - blockFrom

@@ -137,6 +137,29 @@ describe('a reply', () => {
     expect(bench.sent).toEqual([`a ${OK}`, `b ${OK}`, `c ${OK}`])
   })
 
+  it('keeps its bytes until it leaves, however many turns come and go meanwhile', () => {
+    const bench = new Bench()
+    const other = new FakeLog()
+    bench.push('slow', '"first"')
+    bench.turn()
+    for (let i = 1; i <= 3; i++) {
+      bench.push(`quick${i}`, `"${i}"`, other)
+      bench.turn(other)
+      bench.durable(i, other)
+    }
+    bench.durable(1)
+    bench.push('last', '"last"')
+    bench.turn()
+    bench.durable(2)
+    expect(bench.sent).toEqual([
+      'quick1 {"ok":true,"reqId":"1"}',
+      'quick2 {"ok":true,"reqId":"2"}',
+      'quick3 {"ok":true,"reqId":"3"}',
+      'slow {"ok":true,"reqId":"first"}',
+      'last {"ok":true,"reqId":"last"}',
+    ])
+  })
+
   it('that only reads waits for what was recorded before it', () => {
     const bench = new Bench()
     bench.push('a')
