@@ -10,7 +10,7 @@ import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
 import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
-import type { Claim, Loaded, Storage } from './engine/storage-port.ts'
+import { type Claim, type Loaded, type Storage, StorageFault } from './engine/storage-port.ts'
 import type { Guards } from './failpoints.ts'
 import type { Logger } from './logger.ts'
 import { Backlog } from './storage/backlog.ts'
@@ -126,7 +126,13 @@ export function durableWorker(
 
   return {
     waits: config.durability === 'sync',
-    start: () => storage.start(),
+    async start() {
+      // A worker that starts while the database is away is there when it comes back: claims are tried again.
+      await storage.start().catch((fault: unknown) => {
+        if (!(fault instanceof StorageFault) || !fault.retryable) throw fault
+        log.warn({ err: fault }, 'the database can not be reached: shards are claimed when it can')
+      })
+    },
     async stop() {
       await Promise.all([checkpoints.stop(), storage.stop()])
     },

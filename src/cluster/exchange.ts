@@ -142,6 +142,7 @@ export class Exchange implements Gate {
     this.gathers = new Gathers({
       me: worker,
       runner,
+      isDurable: durable !== null,
       others: () => routes.others(),
       ask: (to, op, no) => {
         const link = links.to(to)

@@ -174,13 +174,12 @@ export class Router {
   ): void {
     const { command } = this
     const { codec, routes, gathers } = this.deps
-    const reply = codec.reply(command, slot)
-    if (routes.allOwned) return gathers.start(command.op, reply)
     const { op, reqIdFrom, reqIdTo, bytes: read } = command
     const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
     const request = new Request(op, ALL_SHARDS, true, slot, session, lineOf(bytes, from, to), reqId)
     request.deadlineMs = this.again?.deadlineMs ?? 0
-    this.holdOrFail(request)
+    if (!routes.allOwned) return this.holdOrFail(request)
+    gathers.start(op, codec.reply(command, slot), () => this.holdOrFail(request))
   }
 
   private readIds(

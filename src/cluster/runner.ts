@@ -21,6 +21,8 @@ export interface Runner extends ParentMail {
   owns(shard: ShardId): boolean
   /** Owned, and able to run commands now. */
   serves(shard: ShardId): boolean
+  /** Bit per shard, as an unsigned number. */
+  shardsOwned(): number
   /** Whether nothing would be lost if the shard were given away now. */
   isEmpty(shard: ShardId): boolean
   /** Runs it at once; of ids it runs those of its own shards. */

@@ -178,6 +178,12 @@ export class ShardRunner {
     return this.owns(shard) && !this.stopped.has(shard)
   }
 
+  shardsOwned(): number {
+    let mask = 0
+    for (const { id } of this.owned) mask |= 1 << id
+    return mask >>> 0
+  }
+
   /** Waiting pulls of a shard that goes elsewhere end. */
   endWaitsOf(shard: ShardId): void {
     this.shards[shard]?.endWaits()

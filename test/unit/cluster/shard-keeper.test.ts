@@ -3,8 +3,11 @@
 import { describe, expect, it } from 'vitest'
 import { NOBODY } from '../../../src/cluster/assignment.ts'
 import type { TableMessage } from '../../../src/cluster/ipc.ts'
+import { Request } from '../../../src/cluster/request.ts'
 import { limits } from '../../../src/engine/limits.ts'
+import { Op } from '../../../src/engine/op.ts'
 import type { Session } from '../../../src/engine/ports.ts'
+import { Pending } from '../../support/engine-harness.ts'
 import { type FaultKind, type FaultyCall, FaultyStorage } from '../../support/faulty-storage.ts'
 import { KeptNode, type KeptWorker, oneWorker, pass, settled } from '../../support/kept-node.ts'
 import { queueInShard } from '../../support/queue-names.ts'
@@ -172,6 +175,17 @@ describe('a shard that somebody takes while it is recovered', () => {
       expect(worker.served).toEqual([A])
     })
   }
+})
+
+describe('a request that comes back', () => {
+  it('runs here when the shard has come here meanwhile, and its turn ends by itself', async () => {
+    const { worker } = await oneWorker([A])
+    const slot = new Pending()
+    const request = new Request(Op.PUSH, A, false, slot, worker.session(), null, '')
+    worker.exchange.notOwner(request, Buffer.from(JSON.stringify(pushTo(Q))))
+    await pass(100)
+    expect(slot.answer).toMatchObject({ ok: true })
+  })
 })
 
 describe('a shard that is given up', () => {
