@@ -8,7 +8,7 @@
 // Only for a batch of which storage says that it did not happen. One that may have happened must not be sent again
 // in parts: they would be stored beside the whole.
 
-import { RecordBatchWriter, readRecordBatch } from './record-batch.ts'
+import { bytesInBatch, RecordBatchWriter, readRecordBatch } from './record-batch.ts'
 
 export class Bisection {
   /** Of the refused batch; its parts go there too. */
@@ -29,6 +29,12 @@ export class Bisection {
   /** Records of the part that is tried; 0 when all are through. */
   get count(): number {
     return (this.ends.at(-1) ?? this.from) - this.from
+  }
+
+  /** Bytes of the records of that part, with their lengths. */
+  get size(): number {
+    const part = this.records.slice(this.from, this.from + this.count)
+    return part.reduce((size, record) => size + bytesInBatch(record), 0)
   }
 
   /** The part that is tried, in bytes of its own: whoever was given an earlier part may still be reading that. */

@@ -69,11 +69,11 @@ export class Journal implements RecordLog {
   readonly claim: Claim
   mark = 0
   durableMark = 0
-  /** Gathered or under way. */
+  /** Gathered or under way, before they are packed. */
   pendingBytes = 0
   /** Of the newest durable batch. */
   lastPosition: number
-  /** Of durable batches behind the last checkpoint. */
+  /** Of durable batches behind the last checkpoint, as they are stored: packed. */
   journalBytes: number
   /** Where the next new batch goes. */
   side: number
@@ -87,6 +87,8 @@ export class Journal implements RecordLog {
   private flushedMark = 0
 
   private sending: Batch | null = null
+  /** What `sending` has in `pendingBytes`. */
+  private sendingSize = 0
   /** Has the bytes of `sending`; null while a bisection has them. */
   private sendingWriter: RecordBatchWriter | null = null
   private isUnderWay = false
@@ -170,10 +172,12 @@ export class Journal implements RecordLog {
     const { bisection } = this
     if (bisection !== null) {
       const { count, side } = bisection
+      this.sendingSize = bisection.size
       this.sending = { position, side, count, bytes: bisection.seal() }
     } else {
       const writer = this.takeOldest()
       this.sendingWriter = writer
+      this.sendingSize = writer.byteLength - HEADER_BYTES
       this.sending = { position, side: this.side, count: writer.count, bytes: writer.seal() }
     }
     this.attempt()
@@ -207,9 +211,8 @@ export class Journal implements RecordLog {
     this.lastPosition = sending.position
     this.durableMark += sending.count
     this.journalBytes += sending.bytes.length
-    const size = sending.bytes.length - HEADER_BYTES
-    this.pendingBytes -= size
-    options.backlog.bytes -= size
+    this.pendingBytes -= this.sendingSize
+    options.backlog.bytes -= this.sendingSize
     this.letGo()
     const wasStalled = this.isStalled
     this.faults = 0

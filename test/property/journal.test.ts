@@ -12,7 +12,10 @@ import { ManualDelay } from '../support/manual-delay.ts'
 
 const RUNS = Number(process.env['FLASHQ_JOURNAL_RUNS'] ?? 300)
 const FIRST_POSITION = 8
-const BATCH_BYTES_MAX = HEADER_BYTES + 100
+/** In a batch: not 0 when it is packed. */
+const FLAGS_AT = 9
+/** Records are so many times as long as a step says: short ones are stored as they are, long ones are packed. */
+const SCALES = [1, 40]
 
 type Step =
   | { readonly do: 'append'; readonly sizes: readonly number[]; readonly bad: number }
@@ -67,8 +70,12 @@ class Run {
   /** By attempt that is settled: nobody knows whether it happened. */
   private readonly wasLost: boolean[] = []
   private side = 0
+  private readonly scale: number
+  private readonly batchBytesMax: number
 
-  constructor() {
+  constructor(scale: number) {
+    this.scale = scale
+    this.batchBytesMax = HEADER_BYTES + 100 * scale
     const tell = (what: string) => () => void this.told.push(what)
     this.journal = new Journal({
       claim: { shard: 1, epoch: 1 },
@@ -77,7 +84,7 @@ class Run {
       backlog: this.backlog,
       delay: this.time.delay,
       random: () => 0.3,
-      batchBytesMax: BATCH_BYTES_MAX,
+      batchBytesMax: this.batchBytesMax,
       listener: {
         durable: tell('durable'),
         stalled: tell('stalled'),
@@ -93,7 +100,10 @@ class Run {
     switch (step.do) {
       case 'append':
         for (const size of step.sizes) {
-          const text = `${this.appended.length}:${step.bad === size ? '!' : ''}`.padEnd(size, '.')
+          const text = `${this.appended.length}:${step.bad === size ? '!' : ''}`.padEnd(
+            size * this.scale,
+            '.',
+          )
           this.appended.push(text)
           journal.append(Buffer.from(text))
         }
@@ -166,7 +176,7 @@ class Run {
   private checkAttempts(): void {
     const { attempts } = this.desk
     for (const [i, attempt] of attempts.entries()) {
-      expect(attempt.count === 1 || attempt.bytes.length <= BATCH_BYTES_MAX).toBe(true)
+      expect(attempt.count === 1 || attempt.bytes.length <= this.batchBytesMax).toBe(true)
       const next = attempts[i + 1]
       if (next === undefined || this.wasLost[i] !== true) continue
       expect([next.position, next.side]).toEqual([attempt.position, attempt.side])
@@ -217,18 +227,25 @@ class Run {
   }
 }
 
-it('a journal stores what was appended, in order, once, whatever storage does', async () => {
-  const seen = new Set<string>()
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), end, async (steps, last) => {
-      const run = new Run()
-      for (const each of [...steps, ...last]) await run.play(each)
-      await run.finish()
-      run.checkEnd()
-      for (const each of run.told) seen.add(each)
-    }),
-    { numRuns: RUNS },
-  )
-  const all = ['durable', 'stalled', 'resumed', 'fenced', 'found', 'failed']
-  expect([...seen].sort()).toEqual(all.sort())
-}, 3_600_000)
+it.each(SCALES)(
+  'a journal stores what was appended, in order, once, whatever storage does (× %i)',
+  async (scale) => {
+    const seen = new Set<string>()
+    let packed = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), end, async (steps, last) => {
+        const run = new Run(scale)
+        for (const each of [...steps, ...last]) await run.play(each)
+        await run.finish()
+        run.checkEnd()
+        for (const each of run.told) seen.add(each)
+        packed += run.desk.attempts.filter(({ bytes }) => bytes[FLAGS_AT] !== 0).length
+      }),
+      { numRuns: RUNS },
+    )
+    const all = ['durable', 'stalled', 'resumed', 'fenced', 'found', 'failed']
+    expect([...seen].sort()).toEqual(all.sort())
+    expect(packed > RUNS).toBe(scale > 1)
+  },
+  3_600_000,
+)

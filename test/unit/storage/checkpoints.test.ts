@@ -10,7 +10,7 @@ import { type FaultKind, type FaultyCall, FaultyStorage } from '../../support/fa
 import { ManualDelay } from '../../support/manual-delay.ts'
 import { LivingShard, restoreOf } from '../../support/stored-shard.ts'
 
-const BYTES_MIN = 1000
+const BYTES_MIN = 500
 
 let store: MemoryStore
 let calls: FaultyCall[]
@@ -91,7 +91,7 @@ class Owned {
     return owned
   }
 
-  /** Everything that its shard does is stored; a round is about 2 KB. */
+  /** Everything that its shard does is stored; a round is about 2 KB, packed 700 B. */
   async live(rounds = 1): Promise<void> {
     for (let i = 0; i < rounds; i++) this.living.live(this.round++)
     for (const record of this.living.newRecords()) this.journal.append(record)

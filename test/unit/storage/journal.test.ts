@@ -339,6 +339,30 @@ describe('the bytes that wait', () => {
     journal.covered(1000)
     expect(journal.journalBytes).toBe(HEADER_BYTES + 9)
   })
+
+  it('are what was gathered while it is pending, and what is stored when it is durable', async () => {
+    put('x'.repeat(2000), 'y'.repeat(2000))
+    journal.flush()
+    const stored = desk.batch?.bytes.length as number
+    expect(stored).toBeLessThan(200)
+    expect([journal.pendingBytes, backlog.bytes]).toEqual([4008, 4008])
+    await desk.settle('durable')
+    expect([journal.pendingBytes, backlog.bytes]).toEqual([0, 0])
+    expect(journal.journalBytes).toBe(1000 + stored)
+  })
+
+  it('of a packed batch that is refused add up, part by part', async () => {
+    const records = [1, 2, 3, 4, 5].map((n) => `${n}`.repeat(1000))
+    put(...records)
+    journal.flush()
+    await desk.settle('refused')
+    expect(under()).toEqual(records.slice(0, 2))
+    await desk.settle('durable')
+    expect([journal.pendingBytes, backlog.bytes]).toEqual([3012, 3012])
+    while (desk.batch !== null) await desk.settle('durable')
+    expect([journal.pendingBytes, backlog.bytes]).toEqual([0, 0])
+    expect(desk.records()).toEqual(records)
+  })
 })
 
 describe('an end', () => {

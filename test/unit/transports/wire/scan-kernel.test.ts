@@ -1,7 +1,6 @@
 // The kernel against the scanner in JavaScript, where it is most likely to differ: borders of 16 bytes, values that
 // are almost like the one before, the ends of lists, sizes. Random values: test/property/scan.test.ts.
 
-import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Command } from '../../../../src/engine/command.ts'
 import { JobFlag, NUM_STRIDE, NumColumn } from '../../../../src/engine/job-table.ts'
@@ -21,10 +20,6 @@ import { scanEveryWay, skipEveryWay } from '../../../support/kernel-ways.ts'
 const command = new Command()
 
 afterEach(() => useKernel(true))
-
-it('is compiled from its sources', () => {
-  execFileSync(process.execPath, ['scripts/build-kernel.mjs', '--check'])
-})
 
 describe('a value', () => {
   it('is a string of any length, with anything anywhere', () => {
