@@ -11,7 +11,7 @@ COMPOSE := docker compose --file deploy/compose.yaml
 COMPOSE_IS_THERE = docker compose version >/dev/null 2>&1 || \
 	{ echo "make $@ needs Docker with its Compose plugin, which is not here. make persist needs neither."; exit 1; }
 
-.PHONY: help install build run persist dev stop up down check format kernel docs test stress bench clean
+.PHONY: help install build run persist dev stop up down check format kernel docs test stress chaos bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ test: check ## everything a change must pass; the last line is "N passed, N fail
 
 stress: $(BUILT) ## sustained load on a built server, about a minute
 	@$(BIN)/vitest run --project stress
+
+chaos: $(BUILT) ## random faults for minutes, other ones each time; CHAOS_SEED=n again
+	@$(BIN)/vitest run --project chaos
 
 bench: $(BUILT) ## measure; see bench/
 	@$(BIN)/tsc -p bench/tsconfig.json

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 // `unit` sees one process and no clock: seconds. `integration` runs the built server and must have
 // the machine for itself, so its files run one after another, after the others. `stress` is the
-// sustained load of `make stress`, not a part of `make test`.
+// sustained load of `make stress`, `chaos` the long runs of `make chaos`: not parts of `make test`.
 export default defineConfig({
   test: {
     // The tests' PostgreSQL, started when a test asks for it.
@@ -30,6 +30,16 @@ export default defineConfig({
           teardownTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
       {

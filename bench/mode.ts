@@ -120,7 +120,7 @@ export const modes: Record<Mode['name'], Mode> = {
     durable: {
       rounds: 1,
       latencyRounds: 1,
-      burnJobs: 2000,
+      burnJobs: 20_000,
       costJobs: 10_000,
       freeMs: 500,
       heldMs: 500,

@@ -10,7 +10,8 @@ import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
 import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
-import type { Claim, Loaded } from './engine/storage-port.ts'
+import { type Claim, type Loaded, type Storage, StorageFault } from './engine/storage-port.ts'
+import type { Guards } from './failpoints.ts'
 import type { Logger } from './logger.ts'
 import { Backlog } from './storage/backlog.ts'
 import { Checkpoints } from './storage/checkpoints.ts'
@@ -88,12 +89,13 @@ export function durableWorker(
   clock: Clock,
   log: Logger,
   runner: () => ShardRunner,
+  guards: Guards | null,
 ): WorkerDurable {
   const url = config.databaseUrl ?? ''
   const schema = config.databaseSchema
   const owner = randomUUID()
   const node = process.env['FLASHQ_NODE'] ?? ''
-  const storage = new PostgresStorage({
+  const postgres = new PostgresStorage({
     url,
     schema,
     durability: config.durability,
@@ -107,6 +109,7 @@ export function durableWorker(
       historyDays: config.historyDays,
     }),
   })
+  const storage = guards?.storage(postgres) ?? postgres
   let keeper: ShardKeeper | null = null
   const pending = new Backlog(config.journalBacklogBytes)
   const checkpoints = new Checkpoints({
@@ -123,7 +126,13 @@ export function durableWorker(
 
   return {
     waits: config.durability === 'sync',
-    start: () => storage.start(),
+    async start() {
+      // A worker that starts while the database is away is there when it comes back: claims are tried again.
+      await storage.start().catch((fault: unknown) => {
+        if (!(fault instanceof StorageFault) || !fault.retryable) throw fault
+        log.warn({ err: fault }, 'the database can not be reached: shards are claimed when it can')
+      })
+    },
     async stop() {
       await Promise.all([checkpoints.stop(), storage.stop()])
     },
@@ -147,7 +156,7 @@ export function durableWorker(
 }
 
 interface Written {
-  readonly storage: PostgresStorage
+  readonly storage: Storage
   readonly pending: Backlog
   readonly checkpoints: Checkpoints
 }

@@ -14,9 +14,10 @@
 //
 // 1. Each point strikes once per FLASHQ_FAILPOINTS_DIR, whatever processes come and go: a file there says that it
 //    has, before it does. So a worker that is started again lives, and the test knows when it happened.
-// 2. `recover.at_30` is when 30 % of a shard's rows and batches are in. It reads the shard twice, to know how many.
+// 2. Nothing strikes, and nothing is counted, until a file `armed` is in that folder.
+// 3. `recover.at_30` is when 30 % of a shard's rows and batches are in. It reads the shard twice, to know how many.
 
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from './engine/command.ts'
 import { opNames } from './engine/op.ts'
@@ -41,6 +42,7 @@ export interface Failpoint {
 }
 
 const FAILPOINT = /^([a-z]+\.[a-z]+(?:_\d+)?)(?:#(\d+))?(?:@(\d+))?=(kill|pause|fault)(?::(\w+))?$/
+export const ARMED_FILE = 'armed'
 const RECOVER_PERCENTS = [10, 30, 60, 90]
 
 export function parseFailpoints(text: string): Failpoint[] {
@@ -74,6 +76,7 @@ export class Failpoints {
   hit(point: string, shard: number | null): Failpoint | null {
     for (const each of this.points) {
       if (each.point !== point || (each.shard !== null && each.shard !== shard)) continue
+      if (!existsSync(join(this.folder, ARMED_FILE))) continue
       const count = (this.counts.get(each) ?? 0) + 1
       this.counts.set(each, count)
       if (count !== each.nth || !this.isFirst(each)) continue
@@ -99,10 +102,20 @@ export function failpointFile(point: string, shard: number | null = null, nth = 
   return `${point}${shard === null ? '' : `#${shard}`}@${nth}`
 }
 
-export function failpointsFrom(env: NodeJS.ProcessEnv): Failpoints {
+/** What the composition root puts around its parts. */
+export interface Guards {
+  storage(storage: Storage): Storage
+  codec(codec: WireCodec): WireCodec
+}
+
+export function guardsFrom(env: NodeJS.ProcessEnv): Guards {
   const folder = env['FLASHQ_FAILPOINTS_DIR']
   if (folder === undefined) throw new Error('FLASHQ_FAILPOINTS needs FLASHQ_FAILPOINTS_DIR')
-  return new Failpoints(parseFailpoints(env['FLASHQ_FAILPOINTS'] ?? ''), folder)
+  const points = new Failpoints(parseFailpoints(env['FLASHQ_FAILPOINTS'] ?? ''), folder)
+  return {
+    storage: (storage) => storageWithFailpoints(storage, points),
+    codec: (codec) => codecWithFailpoints(codec, points),
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import { configWarnings } from './config.ts'
 import type { DurableNode } from './durable.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, Gate } from './engine/ports.ts'
+import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
 import { Authenticator } from './transports/tcp/auth.ts'
@@ -89,15 +90,16 @@ export async function startWorker(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
+  const guards = await guardsForTests(process.env)
   // Loaded only where there is a database.
   const durable =
     config.databaseUrl === null
       ? null
-      : (await import('./durable.ts')).durableWorker(config, clock, log, runnerNow)
+      : (await import('./durable.ts')).durableWorker(config, clock, log, runnerNow, guards)
   runWorker({
     ...identity,
     clock,
-    codec: wireCodec,
+    codec: guards?.codec(wireCodec) ?? wireCodec,
     events,
     log,
     durable,
@@ -119,6 +121,13 @@ export async function startWorker(config: Config): Promise<void> {
     },
     makeListeners: (gate, moves) => listenersOf(config, identity, gate, moves, clock, log),
   })
+}
+
+/** Null, except where a test wants this worker to die or fail at a chosen moment. */
+async function guardsForTests(env: NodeJS.ProcessEnv): Promise<Guards | null> {
+  if (env['NODE_ENV'] !== 'test' || !env['FLASHQ_FAILPOINTS']) return null
+  const { guardsFrom } = await import('./failpoints.ts')
+  return guardsFrom(env)
 }
 
 function listenersOf(

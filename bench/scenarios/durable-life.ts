@@ -97,6 +97,8 @@ function peerSide(bench: Bench, { postgres }: Stage, peer: Peer, costs: Costs): 
       dataBytes,
       measureMs,
     })
+    const pushCost = costOf(start, await readCosts(postgres, usage), pushed.jobs)
+    if (peer.isOnPostgres) await postgres.vacuum(url)
     const half = await readCosts(postgres, usage)
     const jobs = Math.floor(Math.min(pushed.jobs, bench.mode.peerJobs) / batch) * batch
     const taken = await driver.run({
@@ -109,7 +111,7 @@ function peerSide(bench: Bench, { postgres }: Stage, peer: Peer, costs: Costs): 
       jobs,
     })
     const end = await readCosts(postgres, usage)
-    note(costs, peer.name, sumOf(costOf(start, half, pushed.jobs), costOf(half, end, taken.jobs)))
+    note(costs, peer.name, sumOf(pushCost, costOf(half, end, taken.jobs)))
     await driver.run({ op: 'reset', url })
     const slicesOf = [pushed, taken].map((one) => ({ ...one, cpuMs: undefined }))
     const [push, take] = slicesOf

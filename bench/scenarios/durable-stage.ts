@@ -12,6 +12,12 @@ import type { Usage } from '../servers/usage.ts'
 import type { Bench } from './bench.ts'
 import type { Measured } from './compare.ts'
 
+const drivers = {
+  pgBoss: fileURLToPath(new URL('../peers/pgboss-driver.js', import.meta.url)),
+  graphileWorker: fileURLToPath(new URL('../peers/graphile-driver.js', import.meta.url)),
+  bullMq: fileURLToPath(new URL('../peers/bullmq-driver.js', import.meta.url)),
+}
+
 export interface Peer {
   name: string
   /** Keeps its jobs in the same PostgreSQL as FlashQ: the bars are of these. */
@@ -80,13 +86,13 @@ async function startOnPostgres(
   ends: (() => Promise<void>)[],
 ): Promise<Peer[]> {
   const peers: Peer[] = []
-  for (const [name, driverName] of [
-    ['pg-boss', 'pgboss'],
-    ['graphile-worker', 'graphile'],
-  ] as const) {
-    const driver = startDriver(driverName, node, modules)
+  for (const { name, path, database } of [
+    { name: 'pg-boss', path: drivers.pgBoss, database: 'pgboss' },
+    { name: 'graphile-worker', path: drivers.graphileWorker, database: 'graphile' },
+  ]) {
+    const driver = startDriver(name, node, path, modules)
     ends.push(() => driver.end())
-    const url = await postgres.database(driverName)
+    const url = await postgres.database(database)
     peers.push({ name, isOnPostgres: true, url, driver, usage: () => driver.usage() })
   }
   return peers
@@ -102,7 +108,7 @@ async function startBullMq(
   if (native === undefined || npm === undefined) return []
   const redis = await startDurableRedis(native.redis, native.libraries)
   ends.push(() => redis.stop())
-  const driver = startDriver('bullmq', process.execPath, npm.modules)
+  const driver = startDriver('BullMQ', process.execPath, drivers.bullMq, npm.modules)
   ends.push(() => driver.end())
   return [
     {
@@ -115,9 +121,13 @@ async function startBullMq(
   ]
 }
 
-function startDriver(name: string, node: string, modules: string): Driver<PeerSpec, PeerResult> {
-  const path = fileURLToPath(new URL(`../peers/${name}-driver.js`, import.meta.url))
-  return new Driver(`${name} driver`, node, [path, modules])
+function startDriver(
+  name: string,
+  node: string,
+  path: string,
+  modules: string,
+): Driver<PeerSpec, PeerResult> {
+  return new Driver(`the driver of ${name}`, node, [path, modules])
 }
 
 function added(one: Usage | undefined, other: Usage | undefined): Usage | undefined {

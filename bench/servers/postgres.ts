@@ -43,7 +43,8 @@ const settings = {
   min_wal_size: '1GB',
 }
 const quietMs = 20_000
-const pollMs = 100
+const pollMs = 50
+const quietLooks = 3
 const flushes = 50
 
 export class Postgres {
@@ -52,6 +53,8 @@ export class Postgres {
   private readonly pid: number
   private readonly url: string
   private readonly admin: pg.Client
+  /** The driver wants one query at a time. */
+  private asked: Promise<unknown> = Promise.resolve()
 
   private constructor(
     folder: string,
@@ -95,12 +98,8 @@ export class Postgres {
 
   /** The URL of a database of its own. */
   async database(name: string): Promise<string> {
-    await this.admin.query(`create database ${name}`)
-    return this.urlOf(name)
-  }
-
-  urlOf(database: string): string {
-    return this.url.replace(/\/postgres$/, `/${database}`)
+    await this.ask(`create database ${name}`)
+    return this.url.replace(/\/postgres$/, `/${name}`)
   }
 
   usage(): Usage | undefined {
@@ -109,27 +108,39 @@ export class Postgres {
 
   /** Bytes of write-ahead log since it was made. */
   async walBytes(): Promise<number> {
-    const { rows } = await this.admin.query<{ bytes: string }>(
+    const { rows } = await this.ask<{ bytes: string }>(
       `select pg_current_wal_lsn() - '0/0'::pg_lsn as bytes`,
     )
     return Number(rows[0]?.bytes)
   }
 
-  /** Resolves when no vacuum runs: what one product left to do must not be counted as another's. */
+  /** Resolves when it has come to rest: what one product left to do must not be in the figures of another. */
   async untilQuiet(): Promise<void> {
     const endMs = performance.now() + quietMs
-    while (performance.now() < endMs) {
-      const { rows } = await this.admin.query(
-        `select from pg_stat_activity where backend_type = 'autovacuum worker'`,
+    for (let quiet = 0; quiet < quietLooks && performance.now() < endMs; ) {
+      const { rows } = await this.ask(
+        `select from pg_stat_activity where pid <> pg_backend_pid()
+            and (backend_type = 'autovacuum worker' or backend_type = 'client backend' and state = 'active')`,
       )
-      if (rows.length === 0) return
+      quiet = rows.length === 0 ? quiet + 1 : 0
       await sleep(pollMs)
+    }
+  }
+
+  /** What autovacuum does within a minute or so: the planner knows what is in the tables of this database. */
+  async vacuum(url: string): Promise<void> {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    try {
+      await client.query('vacuum analyze')
+    } finally {
+      await client.end()
     }
   }
 
   /** For the report. */
   async describe(): Promise<string> {
-    const { rows } = await this.admin.query<{ server_version: string }>('show server_version')
+    const { rows } = await this.ask<{ server_version: string }>('show server_version')
     const listed = Object.entries(settings).map(([name, value]) => `${name} ${value}`)
     return `PostgreSQL ${rows[0]?.server_version}, Unix socket, ${listed.join(', ')}`
   }
@@ -141,6 +152,12 @@ export class Postgres {
 
   stop(): Promise<void> {
     return this.stopServer()
+  }
+
+  private ask<Row extends pg.QueryResultRow>(text: string): Promise<pg.QueryResult<Row>> {
+    const answer = this.asked.then(() => this.admin.query<Row>(text))
+    this.asked = answer.catch(() => undefined)
+    return answer
   }
 }
 

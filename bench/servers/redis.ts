@@ -21,6 +21,9 @@ export async function startDurableRedis(program: string, libraries: string): Pro
     'yes',
     '--appendfsync',
     'always',
+    // A rewrite of the log would take its time from whoever is measured next.
+    '--auto-aof-rewrite-percentage',
+    '0',
     '--dir',
     folder,
   ])

@@ -30,14 +30,17 @@ export function usageOf(pid: number): Usage | undefined {
 }
 
 function addUsage(pid: number, into: Usage): void {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The command name may hold spaces; the fields are counted from behind its closing bracket.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  // utime, stime, and of children that have ended: cutime, cstime.
-  const ticks = fields.slice(utimeAt, utimeAt + 4).reduce((sum, field) => sum + Number(field), 0)
-  into.cpuMs += (ticks * 1000) / ticksPerSecond
+  into.cpuMs += cpuMsOf(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   const rss = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   into.rssBytes += Number(rss?.[1] ?? 0) * 1024
+}
+
+/** Of the text of /proc/PID/stat: utime, stime, and those of children that have ended, cutime and cstime. */
+export function cpuMsOf(stat: string): number {
+  // The command name may hold spaces; the fields are counted from behind its closing bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const ticks = fields.slice(utimeAt, utimeAt + 4).reduce((sum, field) => sum + Number(field), 0)
+  return (ticks * 1000) / ticksPerSecond
 }
 
 function withDescendants(pid: number): number[] {

@@ -1,6 +1,7 @@
 // A worker process as the primary sees it.
 
 import type { Worker } from 'node:cluster'
+import { randomInt } from 'node:crypto'
 import { Socket } from 'node:net'
 import { BackOff } from './back-off.ts'
 import { InHand } from './in-hand.ts'
@@ -9,8 +10,11 @@ import type { ToWorker } from './ipc.ts'
 /** A worker's place: its index stays, its process comes and goes. */
 export class Child {
   readonly index: number
-  /** Of the present process, or of the last one; rises with each. */
-  incarnation = 0
+  /**
+   * Of the present process, or of the last one; rises with each. It begins anywhere, so that sessions of an earlier
+   * life of this node are not taken for those of this one.
+   */
+  incarnation = randomInt(2 ** 30)
   process: Worker | null = null
   startedAtMs = 0
   /** Its link socket is up: it can own shards. */

@@ -70,6 +70,8 @@ export interface DurableOptions {
 export interface KeeperHooks {
   isHolderAlive(holder: number): boolean
   changed(): void
+  /** Somebody else has them: they are not taken again before they are granted anew. */
+  gone(shards: readonly ShardId[]): void
 }
 
 /** `shard-keeper.ts`, as far as the exchange knows it. */
@@ -104,9 +106,9 @@ export class Exchange implements Gate {
   private readonly reservedTo = new Map<ShardId, number>()
   /** Of the primary, the newest one. */
   private table: TableMessage | null = null
-  /** With what is held in them: so a session may hold something where it has never been. */
-  private shardsHaveMoved = false
   private unwritten: Unwritten[] = []
+  /** Of shards that nobody serves at the moment: until somebody does. */
+  private homeless: Unwritten[] = []
   private draining = false
 
   constructor(options: ExchangeOptions) {
@@ -135,10 +137,12 @@ export class Exchange implements Gate {
         : durable.makeKeeper(hold, {
             isHolderAlive: (holder) => this.isHolderAlive(holder),
             changed: () => this.shardsChanged(),
+            gone: (shards) => this.noteGiven(shards),
           })
     this.gathers = new Gathers({
       me: worker,
       runner,
+      isDurable: durable !== null,
       others: () => routes.others(),
       ask: (to, op, no) => {
         const link = links.to(to)
@@ -147,7 +151,8 @@ export class Exchange implements Gate {
       },
     })
     const { gathers } = this
-    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold })
+    const { turn } = this
+    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold, turn })
     const { events, sendSocket } = options
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
@@ -207,19 +212,16 @@ export class Exchange implements Gate {
 
   /** At the end of the turn: a reply fails within a call of the runner, which is not re-entered. */
   giveBack(unwritten: Unwritten): void {
-    if (this.routes.isMine(unwritten.shard)) {
-      this.unwritten.push(unwritten)
-      this.turn.schedule()
-      return
-    }
-    // Without an owner the jobs are gone anyway.
-    this.links.to(this.routes.ownerOf(unwritten.shard))?.giveBack(unwritten)
+    this.unwritten.push(unwritten)
+    this.turn.schedule()
   }
 
   sessionClosed(session: Session): void {
     this.router.forgetPulls(session)
     this.runner.holderClosed(session.holder)
-    const used = session.workersUsed | (session.hasMoved || this.shardsHaveMoved ? -1 : 0)
+    // Where shards outlive their owner, whoever owns it next must know.
+    const isAnywhere = session.hasMoved || this.keeper !== null
+    const used = session.workersUsed | (isAnywhere ? -1 : 0)
     for (const worker of this.routes.others()) {
       if ((used & (1 << worker)) === 0) continue
       this.links.to(worker)?.sessionClosed(session.holder)
@@ -240,20 +242,20 @@ export class Exchange implements Gate {
   applyTable(table: TableMessage): void {
     const { routes, runner } = this
     const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
-    if (this.keeper !== null && this.table !== null) {
-      const { owners } = this.table
-      this.shardsHaveMoved ||= table.owners.some((owner, shard) => owner !== owners[shard])
-    }
     this.table = table
     this.updateRoutes(table)
     if (this.keeper === null) this.own(table.grants)
     else this.keeper.take(this.notGivenBack(table))
     for (const [worker, incarnation] of before) {
-      if (routes.incarnationOf(worker) !== incarnation) this.gathers.workerLost(worker)
+      if (routes.incarnationOf(worker) === incarnation) continue
+      this.gathers.workerLost(worker)
+      // Also in shards that came after its link had closed.
+      if (this.keeper !== null) runner.closeHolders((holder) => !this.isHolderAlive(holder))
     }
     this.mails.ownersChanged()
     this.subscriptions.ownersChanged()
     this.moves.ownersChanged()
+    this.retryHomeless()
     this.router.retryHeld()
     runner.askAgain()
     this.ran()
@@ -266,17 +268,15 @@ export class Exchange implements Gate {
 
   /** Lets go of up to `count` shards: of those that hold nothing, or of any where they are durable. */
   async giveBackShards(count: number): Promise<ShardId[]> {
-    const { runner, keeper, table } = this
+    const { runner, keeper } = this
     // Those with least in them first: what others wait for meanwhile is shortest.
     const given = Array.from({ length: limits.shards }, (_, shard) => shard)
       .filter((shard) => runner.owns(shard))
       .filter((shard) => (keeper === null ? runner.isEmpty(shard) : keeper.isServing(shard)))
       .sort((a, b) => runner.jobCountOf(a) - runner.jobCountOf(b))
       .slice(0, count)
-    for (const shard of given) {
-      if (keeper === null) runner.disown(shard)
-      this.givenBack.set(shard, table?.epochs[shard] ?? 0)
-    }
+    if (keeper === null) for (const shard of given) runner.disown(shard)
+    this.noteGiven(given)
     this.shardsChanged()
     await keeper?.giveUp(given)
     return given
@@ -337,7 +337,7 @@ export class Exchange implements Gate {
     const { unwritten, runner } = this
     if (unwritten.length > 0) {
       this.unwritten = []
-      for (const each of unwritten) runner.giveBack(each)
+      for (const each of unwritten) this.giveBackNow(each)
     }
     this.mails.deliver(runner)
     runner.handOver()
@@ -382,6 +382,28 @@ export class Exchange implements Gate {
     }
   }
 
+  private noteGiven(shards: readonly ShardId[]): void {
+    for (const shard of shards) this.givenBack.set(shard, this.table?.epochs[shard] ?? 0)
+  }
+
+  private giveBackNow(unwritten: Unwritten): void {
+    const { routes, runner, links, keeper } = this
+    const owner = routes.ownerOf(unwritten.shard)
+    if (owner === routes.me) return runner.giveBack(unwritten)
+    const link = owner === NOBODY ? null : links.to(owner)
+    if (link !== null) link.giveBack(unwritten)
+    // In memory, jobs without an owner are gone anyway.
+    else if (keeper !== null) this.homeless.push(unwritten)
+  }
+
+  /** Some of them may be served again. */
+  private retryHomeless(): void {
+    if (this.homeless.length === 0) return
+    this.unwritten.push(...this.homeless)
+    this.homeless = []
+    this.turn.schedule()
+  }
+
   private notGivenBack({ grants }: TableMessage): ShardId[] {
     return grants.map(({ shard }) => shard).filter((shard) => !this.givenBack.has(shard))
   }
@@ -391,6 +413,7 @@ export class Exchange implements Gate {
     if (this.table === null) return
     this.updateRoutes(this.table)
     this.mails.ownersChanged()
+    this.retryHomeless()
     this.router.retryHeld()
     this.turn.schedule()
   }

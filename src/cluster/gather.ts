@@ -1,10 +1,12 @@
 // Commands that ask all shards (STATS, METRICS, LISTQUEUES, CRONLIST): every live worker gives its part,
 // and the worker that was asked answers with the whole.
 //
-// 1. A worker that dies meanwhile has no part any more: what it held is gone, or counted by the next owner.
+// 1. In memory, a worker that dies meanwhile has no part any more: what it held is gone. Where shards outlive their
+//    owner each must be in exactly one part; if not, some are on their way, and everybody is asked again (`again`).
 // 2. A worker that lives and does not answer in time makes the whole `unavailable`: a sum over a part of
 //    the shards would be wrong without saying so.
 
+import { limits } from '../engine/limits.ts'
 import { Op } from '../engine/op.ts'
 import type { CronInfo, Metrics, QueueInfo, Reply, Stats } from '../engine/ports.ts'
 import { refusals } from '../engine/refusal.ts'
@@ -15,16 +17,25 @@ export const GATHER_MS_MAX = 2000
 export interface GatherDeps {
   readonly me: number
   readonly runner: Runner
+  /** Shards outlive their owner. */
+  readonly isDurable: boolean
   /** Every other live worker. */
   others(): number[]
   /** False when that worker has just died. */
   ask(worker: number, op: number, no: number): boolean
 }
 
+/** What one worker says, and of which shards: bit per shard. */
+interface Part {
+  readonly shards: number
+  readonly value: unknown
+}
+
 interface Pending {
   readonly op: number
   readonly reply: Reply
-  readonly parts: unknown[]
+  readonly again: () => void
+  readonly parts: Part[]
   readonly waitingFor: Set<number>
   readonly timer: NodeJS.Timeout
 }
@@ -38,19 +49,24 @@ export class Gathers {
     this.deps = deps
   }
 
-  start(op: number, reply: Reply): void {
+  /** `again` is called instead of a reply when a shard is between two owners. */
+  start(op: number, reply: Reply, again: () => void): void {
     const { deps } = this
     this.lastNo = (this.lastNo + 1) >>> 0
     const no = this.lastNo
     const others = deps.others().filter((worker) => deps.ask(worker, op, no))
-    if (others.length === 0) return this.answer(op, reply, [this.localPart(op)])
-    const timer = setTimeout(() => this.giveUp(no), GATHER_MS_MAX)
     const parts = [this.localPart(op)]
-    this.pending.set(no, { op, reply, parts, waitingFor: new Set(others), timer })
+    if (others.length === 0) return this.answer(op, reply, parts, again)
+    const timer = setTimeout(() => this.giveUp(no), GATHER_MS_MAX)
+    this.pending.set(no, { op, reply, again, parts, waitingFor: new Set(others), timer })
   }
 
   /** What this worker's shards say. */
-  localPart(op: number): unknown {
+  localPart(op: number): Part {
+    return { shards: this.deps.runner.shardsOwned(), value: this.localValue(op) }
+  }
+
+  private localValue(op: number): unknown {
     const { me, runner } = this.deps
     switch (op) {
       case Op.STATS:
@@ -75,7 +91,7 @@ export class Gathers {
   gathered(worker: number, no: number, json: string): void {
     const pending = this.pending.get(no)
     if (pending === undefined) return
-    pending.parts.push(JSON.parse(json))
+    pending.parts.push(JSON.parse(json) as Part)
     this.heardOf(no, pending, worker)
   }
 
@@ -92,7 +108,7 @@ export class Gathers {
     if (!pending.waitingFor.delete(worker) || pending.waitingFor.size > 0) return
     clearTimeout(pending.timer)
     this.pending.delete(no)
-    this.answer(pending.op, pending.reply, pending.parts)
+    this.answer(pending.op, pending.reply, pending.parts, pending.again)
   }
 
   private giveUp(no: number): void {
@@ -102,18 +118,33 @@ export class Gathers {
     pending.reply.refused(refusals.unavailable)
   }
 
-  private answer(op: number, reply: Reply, parts: readonly unknown[]): void {
+  private answer(op: number, reply: Reply, parts: readonly Part[], again: () => void): void {
+    if (this.deps.isDurable && !isWhole(parts)) return again()
+    const values = parts.map(({ value }) => value)
     switch (op) {
       case Op.STATS:
-        return reply.stats(mergeStats(parts as Stats[]))
+        return reply.stats(mergeStats(values as Stats[]))
       case Op.METRICS:
-        return reply.metrics(mergeMetrics(parts as Metrics[]), this.deps.me)
+        return reply.metrics(mergeMetrics(values as Metrics[]), this.deps.me)
       case Op.LISTQUEUES:
-        return reply.queues((parts as QueueInfo[][]).flat().sort(byName))
+        return reply.queues((values as QueueInfo[][]).flat().sort(byName))
       default:
-        return reply.crons((parts as CronInfo[][]).flat().sort(byName))
+        return reply.crons((values as CronInfo[][]).flat().sort(byName))
     }
   }
+}
+
+const ALL_SHARDS = 2 ** limits.shards - 1
+
+/** Every shard is in one of them, and in no other. */
+function isWhole(parts: readonly Part[]): boolean {
+  let sum = 0
+  let union = 0
+  for (const { shards } of parts) {
+    sum += shards
+    union |= shards
+  }
+  return sum === ALL_SHARDS && union >>> 0 === ALL_SHARDS
 }
 
 export function mergeStats(parts: readonly Stats[]): Stats {

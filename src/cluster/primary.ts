@@ -166,7 +166,10 @@ export class Primary {
   private restarted(spare: Child | null): void {
     this.restart = null
     // A spare that could not be let go stays as a worker.
-    if (spare?.process === null) this.children.pop()
+    if (spare?.process === null) {
+      spare.cancelRestart()
+      this.children.pop()
+    }
     this.evenOut()
   }
 
@@ -195,6 +198,8 @@ export class Primary {
   }
 
   private fork(child: Child): void {
+    child.cancelRestart()
+    if (child.process !== null) return
     const process = cluster.fork({
       ...this.environment,
       FLASHQ_WORKER: child.index,
@@ -285,6 +290,7 @@ export class Primary {
 
   /** The first listener opens when every shard is recovered, or when some take too long. */
   private awaitRecovery(): void {
+    if (this.table.allServed) return this.openFirst()
     this.recoveryTimer ??= setInterval(() => {
       // Another node has them: this one stands by, and opens when it gets them.
       if (!this.table.someServed)
@@ -295,9 +301,12 @@ export class Primary {
   }
 
   private openFirst(): void {
-    if (this.recoveryTimer !== null) clearInterval(this.recoveryTimer)
     const first = this.children[0]
-    if (this.state === 'starting' && this.boundPort === 0 && first?.linked) this.open(first)
+    // It may have died meanwhile; then it comes back.
+    if (this.state !== 'starting' || this.boundPort !== 0 || !first?.linked) return
+    if (this.recoveryTimer !== null) clearInterval(this.recoveryTimer)
+    this.recoveryTimer = null
+    this.open(first)
   }
 
   private serving(child: Child, shards: readonly ShardId[]): void {

@@ -7,7 +7,8 @@
 // 1. Every reply of a turn waits for every shard that was touched in it, also replies that only read: nobody sees
 //    a state that a crash could take back.
 // 2. A group that can't become durable in time is refused line by line: jobs that a line hands over go back and the pull
-//    did not run; a refusal stays what it is; the rest may have run, and says so.
+//    did not run; a refusal stays what it is; the rest may have run, and says so. That it did not run is said only of a
+//    turn of which nothing is stored anywhere.
 // 3. Without durability (`waits` false) a group leaves at the end of its turn.
 // 4. Letters to other shards wait like replies, in both modes of durability: no shard acts on what another may forget.
 // 5. A pull keeps its frame, so that it can be asked again elsewhere when its shard moves (`bounce`).
@@ -17,6 +18,10 @@ import type { DurableLog, ReplySlot, Unwritten } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 
 const GROUP_BYTES = 1024
+/** A group's writer keeps what it has grown to, for the next group: growing again for each turn's replies costs more than writing them. */
+const WRITER_BYTES_KEPT_MAX = 1024 * 1024
+/** Of all that are kept. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024
 
 interface Item {
   readonly slot: ReplySlot
@@ -26,14 +31,22 @@ interface Item {
 }
 
 class Group {
-  readonly writer = new ByteWriter(GROUP_BYTES)
+  readonly writer: ByteWriter
   items: Item[] = []
   /** Journals that it still waits for. */
   left = 0
+  /** Its turn recorded something in more than one journal. */
+  isMixed = false
   isOver = false
+
+  constructor(writer: ByteWriter) {
+    this.writer = writer
+  }
 }
 
 interface Waiter {
+  /** Of its journal, before and after the turn. */
+  readonly from: number
   readonly mark: number
   readonly group: Group | null
   readonly letter: (() => void) | null
@@ -63,12 +76,17 @@ export class ReplyHold {
   isBouncing = false
   private readonly owner: HoldOwner
   private readonly waits: boolean
-  private group = new Group()
+  private group = new Group(new ByteWriter(GROUP_BYTES))
+  /** Of groups that are over. */
+  private readonly spareWriters: ByteWriter[] = []
+  private spareBytes = 0
   private letters: Letter[] = []
   /** Groups of earlier turns that are not over. */
   private readonly open = new Set<Group>()
   private readonly barriers = new Set<Barrier>()
   private readonly waiters = new Map<DurableLog, Waiter[]>()
+  /** Marks at the end of the last turn that touched them. */
+  private readonly marks = new WeakMap<DurableLog, number>()
   /** With records that are not on their way yet. */
   private unflushed = new Set<DurableLog>()
 
@@ -87,18 +105,26 @@ export class ReplyHold {
     const { group, letters } = this
     if (letters.length > 0) this.holdLetters(letters)
     const isEmpty = group.items.length === 0
-    if (!isEmpty) this.group = new Group()
+    if (!isEmpty) this.group = new Group(this.takeWriter())
+    let recorded = 0
     for (const log of logs) {
-      if (log.durableMark === log.mark) continue
+      const { mark } = log
+      const from = this.marks.get(log) ?? 0
+      if (from !== mark) {
+        recorded++
+        this.marks.set(log, mark)
+      }
+      if (log.durableMark === mark) continue
       this.flushLater(log)
       if (isEmpty || !this.waits) continue
       group.left++
-      this.wait(log, { mark: log.mark, group, letter: null })
+      this.wait(log, { from, mark, group, letter: null })
     }
     if (isEmpty) return
+    group.isMixed = recorded > 1
     if (group.left > 0) this.open.add(group)
     else if (this.owner.mayAnswer()) this.release(group)
-    else this.refuse(group, refusals.unavailable)
+    else this.refuse(group, recorded > 0 ? refusals.notStored : refusals.unavailable)
   }
 
   /** More of a log is durable. */
@@ -124,16 +150,20 @@ export class ReplyHold {
     for (const { group } of waiters) if (group !== null) this.refuse(group, refusal)
   }
 
-  /** The log is over: what waits for it is refused, the oldest replies with `first`, and its letters are not sent. */
+  /**
+   * The log is over: its letters are not sent, and what waits for it is refused, the replies that the next record is of
+   * with `first`. Call it between turns.
+   */
   drop(log: DurableLog, refusal: Refusal, first = refusal): void {
     const waiters = this.waiters.get(log) ?? []
     this.waiters.delete(log)
     this.letters = this.letters.filter((letter) => letter.log !== log)
-    let next = first
-    for (const { group } of waiters) {
+    const { durableMark } = log
+    for (const { from, mark, group } of waiters) {
       if (group === null) continue
-      this.refuse(group, next)
-      next = refusal
+      const isNext = from <= durableMark && durableMark < mark
+      if (group.isMixed || durableMark > from) this.refuse(group, refusals.notStored)
+      else this.refuse(group, isNext ? first : refusal)
     }
   }
 
@@ -163,8 +193,9 @@ export class ReplyHold {
   private holdLetters(letters: readonly Letter[]): void {
     this.letters = []
     for (const { log, send } of letters) {
-      if (log.durableMark === log.mark) send()
-      else this.wait(log, { mark: log.mark, group: null, letter: send })
+      const { mark } = log
+      if (log.durableMark === mark) send()
+      else this.wait(log, { from: mark, mark, group: null, letter: send })
     }
   }
 
@@ -206,7 +237,24 @@ export class ReplyHold {
     this.ended(group)
   }
 
+  private takeWriter(): ByteWriter {
+    const writer = this.spareWriters.pop()
+    if (writer === undefined) return new ByteWriter(GROUP_BYTES)
+    this.spareBytes -= writer.bytes.length
+    return writer
+  }
+
+  /** Nobody reads its bytes any more. */
+  private giveWriter(writer: ByteWriter): void {
+    const size = writer.bytes.length
+    if (size > WRITER_BYTES_KEPT_MAX || this.spareBytes + size > SPARE_BYTES_MAX) return
+    writer.length = 0
+    this.spareBytes += size
+    this.spareWriters.push(writer)
+  }
+
   private ended(group: Group): void {
+    this.giveWriter(group.writer)
     this.open.delete(group)
     for (const barrier of this.barriers) {
       barrier.groups.delete(group)

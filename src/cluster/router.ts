@@ -22,6 +22,7 @@ import { NOBODY } from './assignment.ts'
 import type { Gathers } from './gather.ts'
 import { HELD_MS_MAX, Held } from './held.ts'
 import type { Link } from './link.ts'
+import type { Turn } from './outbox.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { findReqId } from './req-id.ts'
 import { isPull, mayRunTwice, Request } from './request.ts'
@@ -45,6 +46,8 @@ export interface RouterDeps {
   readonly gathers: Gathers
   /** Where replies wait for what they depend on; null where nothing is made durable. */
   readonly hold: ReplyHold | null
+  /** Commands may have run: their turn must end. */
+  readonly turn: Pick<Turn, 'schedule'>
 }
 
 /** In the list of what is held: not a shard. */
@@ -101,6 +104,8 @@ export class Router {
 
   /** Owners may have changed, or links may work again. */
   retryHeld(): void {
+    if (this.held.isEmpty) return
+    this.deps.turn.schedule()
     const nowMs = this.deps.clock.nowMs()
     for (const request of this.held.takeAll()) {
       const { line } = request
@@ -169,13 +174,12 @@ export class Router {
   ): void {
     const { command } = this
     const { codec, routes, gathers } = this.deps
-    const reply = codec.reply(command, slot)
-    if (routes.allOwned) return gathers.start(command.op, reply)
     const { op, reqIdFrom, reqIdTo, bytes: read } = command
     const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
     const request = new Request(op, ALL_SHARDS, true, slot, session, lineOf(bytes, from, to), reqId)
     request.deadlineMs = this.again?.deadlineMs ?? 0
-    this.holdOrFail(request)
+    if (!routes.allOwned) return this.holdOrFail(request)
+    gathers.start(op, codec.reply(command, slot), () => this.holdOrFail(request))
   }
 
   private readIds(

@@ -21,6 +21,8 @@ export interface Runner extends ParentMail {
   owns(shard: ShardId): boolean
   /** Owned, and able to run commands now. */
   serves(shard: ShardId): boolean
+  /** Bit per shard, as an unsigned number. */
+  shardsOwned(): number
   /** Whether nothing would be lost if the shard were given away now. */
   isEmpty(shard: ShardId): boolean
   /** Runs it at once; of ids it runs those of its own shards. */
@@ -39,6 +41,7 @@ export interface Runner extends ParentMail {
   renameHolder(from: number, to: number): void
   /** All holders of that worker are gone. */
   workerGone(worker: number): void
+  closeHolders(isGone: (holder: number) => boolean): void
   tell(child: number, parent: number, outcome: ParentOutcome): void
   /** Parked children ask their parents again, and crons send their ticks again. */
   askAgain(): void

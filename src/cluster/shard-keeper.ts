@@ -18,6 +18,7 @@ import { Shard } from '../engine/shard.ts'
 import { type Claim, type Loaded, type Storage, StorageFault } from '../engine/storage-port.ts'
 import type { Log } from './log.ts'
 import type { ReplyHold } from './reply-hold.ts'
+import { ShardClaims } from './shard-claims.ts'
 import type { ShardRunner } from './shard-runner.ts'
 
 /** Sequences are reserved in blocks of so many: a new owner skips what is left of one. */
@@ -30,9 +31,13 @@ const TOKENS_PER_EPOCH = 2 ** 32
 const STALLED_MS_MAX = 5000
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 1000
-const RECOVERY_PAUSE_MS_MAX = 30_000
+/** Behind what no waiting repairs. */
+const REFUSED_PAUSE_MS_MAX = 30_000
 /** Shards that are loaded at the same time. */
 const LOADS_MAX = 4
+/** An append that is not answered for so long counts as a stall, whatever the storage waits for. */
+const LATE_MS = 3000
+const LATE_LOOK_MS = 500
 
 /** The journal of one shard, with its checkpoints. */
 export interface OwnedLog extends DurableLog {
@@ -86,8 +91,11 @@ interface Kept {
   isStalled: boolean
   stallTimer: NodeJS.Timeout | null
   reservedTo: number
-  /** Recoveries in a row that failed. */
-  failures: number
+  /** While records wait: their journal's durable mark, and since when it stands there. */
+  lateMark: number
+  lateSinceMs: number
+  /** Resolves when it is given up; null while it is not. */
+  leaving: Promise<void> | null
 }
 
 export class ShardKeeper {
@@ -101,16 +109,18 @@ export class ShardKeeper {
   /** Shards whose append is not answered. */
   private stalled = 0
   /** Taken, and not claimed yet. */
-  private readonly unclaimed = new Set<ShardId>()
-  private isClaiming = false
-  private claimTimer: NodeJS.Timeout | null = null
-  private claimPauseMs = RETRY_MS_MIN
+  private readonly claims: ShardClaims
+  /** Ends in a row that the shard came to here before anything else was stored. */
+  private readonly failures = new Map<ShardId, number>()
+  private lateTimer: NodeJS.Timeout | null = null
   private loads = 0
   private waitingLoads: (() => void)[] = []
   private isStopped = false
 
   constructor(options: KeeperOptions) {
     this.options = options
+    const { storage, log } = options
+    this.claims = new ShardClaims({ storage, log, claimed: (claim) => void this.recover(claim) })
   }
 
   /** It serves: routes may lead here. */
@@ -132,25 +142,14 @@ export class ShardKeeper {
   take(shards: readonly ShardId[]): void {
     const fresh = shards.filter((shard) => !this.kept.has(shard))
     if (fresh.length === 0 || this.isStopped) return
-    for (const shard of fresh) {
-      this.kept.set(shard, {
-        shard,
-        state: 'taking',
-        claim: null,
-        log: null,
-        isStalled: false,
-        stallTimer: null,
-        reservedTo: 0,
-        failures: 0,
-      })
-      this.unclaimed.add(shard)
-    }
-    this.claimWaiting()
+    this.lateTimer ??= setInterval(() => this.lookForLate(), LATE_LOOK_MS)
+    for (const shard of fresh) this.keep(shard)
+    this.claims.want(fresh)
   }
 
   /** Another node may have let shards go. */
   wake(): void {
-    this.claimWaiting()
+    this.claims.wake()
   }
 
   /** Hands on: resolves when what they recorded is durable and somebody else may claim them. */
@@ -163,8 +162,8 @@ export class ShardKeeper {
     this.isStopped = true
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
-    if (this.claimTimer !== null) clearTimeout(this.claimTimer)
-    await this.giveUp([...this.kept.keys()])
+    await Promise.all([this.claims.stop(), this.giveUp([...this.kept.keys()])])
+    if (this.lateTimer !== null) clearInterval(this.lateTimer)
   }
 
   /** The runner wants more sequences for a shard. */
@@ -184,46 +183,27 @@ export class ShardKeeper {
     )
   }
 
-  private claimLater(ms: number): void {
-    this.claimTimer ??= setTimeout(() => this.claimWaiting(), ms)
-  }
-
-  private claimWaiting(): void {
-    if (this.claimTimer !== null) clearTimeout(this.claimTimer)
-    this.claimTimer = null
-    if (this.isClaiming || this.isStopped || this.unclaimed.size === 0) return
-    this.isClaiming = true
-    const { storage, log } = this.options
-    storage.claim([...this.unclaimed]).then(
-      (claims) => {
-        for (const claim of claims) {
-          this.unclaimed.delete(claim.shard)
-          void this.recover(claim)
-        }
-        this.claimed()
-      },
-      (fault: unknown) => {
-        if (!this.isStopped) log.warn({ err: fault }, 'claiming shards failed: tried again')
-        this.claimed()
-      },
-    )
-  }
-
-  /** What could not be had is asked for again, at longer and longer intervals. */
-  private claimed(): void {
-    this.isClaiming = false
-    if (this.unclaimed.size === 0) {
-      this.claimPauseMs = RETRY_MS_MIN
-      return
+  private keep(shard: ShardId): Kept {
+    const kept: Kept = {
+      shard,
+      state: 'taking',
+      claim: null,
+      log: null,
+      isStalled: false,
+      stallTimer: null,
+      reservedTo: 0,
+      lateMark: 0,
+      lateSinceMs: 0,
+      leaving: null,
     }
-    this.claimLater(this.claimPauseMs)
-    this.claimPauseMs = Math.min(this.claimPauseMs * 2, RETRY_MS_MAX)
+    this.kept.set(shard, kept)
+    return kept
   }
 
   private async recover(claim: Claim): Promise<void> {
     const { shard } = claim
     const kept = this.kept.get(shard)
-    if (kept === undefined || kept.state !== 'taking') return
+    if (kept === undefined) return
     kept.claim = claim
     await this.loadTurn()
     try {
@@ -242,16 +222,25 @@ export class ShardKeeper {
   private recoverLater(kept: Kept, fault: unknown): void {
     const { log } = this.options
     const { shard } = kept
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** ++kept.failures, RECOVERY_PAUSE_MS_MAX)
     const isFinal = fault instanceof StorageFault && !fault.retryable && fault.code !== 'fenced'
+    const pauseMs = this.pauseMsAfterFailure(shard, isFinal ? REFUSED_PAUSE_MS_MAX : RETRY_MS_MAX)
     const fields = { shard, err: fault, pauseMs }
     if (isFinal) log.error(fields, 'a shard can not be recovered: tried again, others are served')
     else log.warn(fields, 'recovering a shard failed: tried again')
+    this.takeLater(kept, pauseMs)
+  }
+
+  private takeLater(kept: Kept, pauseMs: number): void {
+    const { shard } = kept
     this.after(pauseMs, () => {
-      if (this.kept.get(shard) !== kept || kept.state !== 'taking') return
-      this.unclaimed.add(shard)
-      this.claimWaiting()
+      if (this.kept.get(shard) === kept && kept.state === 'taking') this.claims.want([shard])
     })
+  }
+
+  private pauseMsAfterFailure(shard: ShardId, msMax: number): number {
+    const failures = (this.failures.get(shard) ?? 0) + 1
+    this.failures.set(shard, failures)
+    return Math.min(RETRY_MS_MIN * 2 ** failures, msMax)
   }
 
   private async load(kept: Kept, claim: Claim): Promise<void> {
@@ -259,16 +248,21 @@ export class ShardKeeper {
     const startMs = clock.nowMs()
     const restore = new Restore(claim.shard, decodeBatch, runner.spareMemory)
     const loaded = await storage.load(claim, restore)
+    if (loaded.foreign) this.foreign.add(claim.shard)
     const { state } = restore
     const firstSeq = Math.max(loaded.reservedTo, state.nextSeq, FIRST_SEQUENCE)
     kept.reservedTo = firstSeq + SEQUENCE_BLOCK
     const reserved = await storage.reserve(claim, kept.reservedTo)
-    if (reserved === 'fenced' || kept.state !== 'taking') return this.forget(kept)
+    if (kept.state !== 'taking') return
+    if (reserved === 'fenced') throw new StorageFault('fenced', 'taken by another worker', false)
     const log = this.options.openLog(claim, loaded, this.listenerOf(kept))
     kept.log = log
     const shard = Shard.resume(state, kept.reservedTo, runner.portsFor(log))
-    if (loaded.foreign) this.foreign.add(claim.shard)
-    const isAlive = this.foreign.has(claim.shard) ? () => false : isHolderAlive
+    const isForeign = this.foreign.has(claim.shard)
+    const isAlive = (holder: number): boolean => {
+      const now = runner.sessionNow(holder)
+      return !isForeign && now !== null && isHolderAlive(now)
+    }
     shard.ownedFrom(firstSeq, claim.epoch * TOKENS_PER_EPOCH, isAlive, clock.nowMs())
     log.flush()
     await log.drained()
@@ -276,8 +270,8 @@ export class ShardKeeper {
     if (log.durableMark !== log.mark) throw new StorageFault('unsettled', 'not on record', true)
     this.foreign.delete(claim.shard)
     kept.state = 'serving'
-    kept.failures = 0
-    runner.adopt(shard, log)
+    if (this.isFull) runner.halt(claim.shard)
+    runner.adopt(shard, log, isHolderAlive)
     const jobs = state.jobs.live
     const ms = clock.nowMs() - startMs
     const fields = { shard: claim.shard, epoch: claim.epoch, jobs, ms }
@@ -291,6 +285,8 @@ export class ShardKeeper {
     const { hold } = this.options
     return {
       durable: () => {
+        if (kept.state === 'serving') this.failures.delete(kept.shard)
+        this.go(kept)
         if (kept.log !== null) hold.durable(kept.log)
         if (this.isFull) this.lookForRoom()
       },
@@ -322,6 +318,20 @@ export class ShardKeeper {
     changed()
   }
 
+  /** A stall shows late where appends wait for one another: how long nothing became durable tells sooner. */
+  private lookForLate(): void {
+    const nowMs = this.options.clock.nowMs()
+    for (const kept of this.kept.values()) {
+      const { log } = kept
+      if (log === null || log.durableMark === log.mark) {
+        kept.lateSinceMs = 0
+      } else if (kept.lateSinceMs === 0 || kept.lateMark !== log.durableMark) {
+        kept.lateMark = log.durableMark
+        kept.lateSinceMs = nowMs
+      } else if (nowMs - kept.lateSinceMs >= LATE_MS) this.halt(kept)
+    }
+  }
+
   private halt(kept: Kept): void {
     if (kept.isStalled) return
     const { log, hold } = this.options
@@ -346,42 +356,63 @@ export class ShardKeeper {
 
   /** The database took what came before and refuses the next: the shard is read anew without it. */
   private failed(kept: Kept, fault: StorageFault, isFound: boolean): void {
-    const { shard, log: journal } = kept
-    const { log, hold } = this.options
-    log.error({ shard, err: fault }, 'the database refuses what a shard did: it is read anew')
-    if (journal !== null && isFound) {
-      const first = fault.code === 'lost' ? refusals.unavailable : refusals.storageRefused
-      hold.drop(journal, refusals.unavailable, first)
-    } else if (journal !== null) hold.drop(journal, refusals.notStored)
-    this.forget(kept)
-    this.take([shard])
+    const { shard, state } = kept
+    if (this.kept.get(shard) !== kept) return
+    this.options.log.error(
+      { shard, err: fault },
+      'the database refuses what a shard did: it is read anew',
+    )
+    const first = fault.code === 'lost' ? refusals.unavailable : refusals.storageRefused
+    if (isFound) this.end(kept, refusals.unavailable, first)
+    else this.end(kept, refusals.notStored)
+    if (state === 'leaving' || this.isStopped) return
+    const isFirst = !this.failures.has(shard)
+    const pauseMs = this.pauseMsAfterFailure(shard, REFUSED_PAUSE_MS_MAX)
+    this.takeLater(this.keep(shard), isFirst ? 0 : pauseMs)
   }
 
   private drop(kept: Kept, refusal: Refusal): void {
-    if (kept.log !== null) this.options.hold.drop(kept.log, refusal)
-    this.forget(kept)
+    this.end(kept, refusal)
     this.options.gone([kept.shard])
+  }
+
+  /** Nothing that it did since its last durable record counts. */
+  private end(kept: Kept, refusal: Refusal, first = refusal): void {
+    const { hold, runner } = this.options
+    if (this.kept.get(kept.shard) !== kept) return
+    // What has run in a turn that is not over is refused with the rest.
+    runner.halt(kept.shard)
+    runner.handOver()
+    if (kept.log !== null) hold.drop(kept.log, refusal, first)
+    this.forget(kept)
   }
 
   private forget(kept: Kept): void {
     const { runner } = this.options
     if (this.kept.get(kept.shard) !== kept) return
     this.kept.delete(kept.shard)
-    this.unclaimed.delete(kept.shard)
+    this.claims.forget(kept.shard)
     if (kept.isStalled) this.stalled--
     if (kept.stallTimer !== null) clearTimeout(kept.stallTimer)
     this.bounceWaits(kept)
     runner.disown(kept.shard)
     void kept.log?.stop()
+    if (this.isFull) this.lookForRoom()
     this.options.changed()
   }
 
-  private async leave(shard: ShardId): Promise<void> {
+  private leave(shard: ShardId): Promise<void> {
     const kept = this.kept.get(shard)
-    if (kept === undefined || kept.state === 'leaving') return
-    const { storage, log, hold, runner } = this.options
+    if (kept === undefined) return Promise.resolve()
+    kept.leaving ??= this.handOn(kept)
+    return kept.leaving
+  }
+
+  private async handOn(kept: Kept): Promise<void> {
+    const { hold, runner } = this.options
     kept.state = 'leaving'
-    runner.halt(shard)
+    this.claims.forget(kept.shard)
+    runner.halt(kept.shard)
     this.options.changed()
     this.bounceWaits(kept)
     if (kept.log !== null) {
@@ -391,14 +422,7 @@ export class ShardKeeper {
       hold.durable(kept.log)
       hold.drop(kept.log, refusals.notStored)
     }
-    if (kept.claim !== null) {
-      await storage.release(kept.claim).catch((fault: unknown) => {
-        log.warn(
-          { shard, err: fault },
-          'a shard could not be released: it is free when the lease ends',
-        )
-      })
-    }
+    if (kept.claim !== null) await this.claims.release(kept.claim)
     this.forget(kept)
   }
 

@@ -39,6 +39,7 @@ import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
 import type { ReplyHold } from './reply-hold.ts'
+import { SessionNews } from './session-news.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
@@ -78,6 +79,7 @@ export class ShardRunner {
   private readonly logs: (DurableLog | undefined)[] = new Array(limits.shards).fill(undefined)
   /** Shards whose records can't be kept at the moment: nothing happens in them. */
   private readonly stopped = new Set<ShardId>()
+  private readonly sessions = new SessionNews()
   private owned: Shard[] = []
   /** Shards that did something since the last hand-over. */
   private touched: Shard[] = []
@@ -125,12 +127,23 @@ export class ShardRunner {
     return { mail, events, retention, log, memory, slots, spare, latency }
   }
 
-  /** Begins to own a shard that was recovered. */
-  adopt(shard: Shard, log: DurableLog): void {
+  /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */
+  adopt(shard: Shard, log: DurableLog, isAlive: (holder: number) => boolean): void {
     this.logs[shard.id] = log
     this.take(shard)
     this.touch(shard.id)
+    const nowMs = this.options.clock.nowMs()
+    for (const holder of shard.holders()) {
+      const now = this.sessionNow(holder)
+      if (now === null || !isAlive(now)) shard.holderClosed(holder, nowMs)
+      else if (now !== holder) shard.renameHolder(holder, now)
+    }
     this.handOver()
+  }
+
+  /** The number under which a session goes on, when it is known to have another one; null when it has closed. */
+  sessionNow(holder: number): number | null {
+    return this.sessions.now(holder)
   }
 
   /** No command, delivery or timer runs in it until `go`: its records can't be kept. */
@@ -163,6 +176,12 @@ export class ShardRunner {
   /** It is owned here, and runs. */
   serves(shard: ShardId): boolean {
     return this.owns(shard) && !this.stopped.has(shard)
+  }
+
+  shardsOwned(): number {
+    let mask = 0
+    for (const { id } of this.owned) mask |= 1 << id
+    return mask >>> 0
   }
 
   /** Waiting pulls of a shard that goes elsewhere end. */
@@ -231,6 +250,7 @@ export class ShardRunner {
 
   holderClosed(holder: number): void {
     const nowMs = this.options.clock.nowMs()
+    if (this.options.durable !== undefined) this.sessions.closed(holder, nowMs)
     for (const shard of this.owned) this.closeHolder(shard, holder, nowMs)
   }
 
@@ -239,15 +259,22 @@ export class ShardRunner {
   }
 
   renameHolder(from: number, to: number): void {
+    if (this.options.durable !== undefined) {
+      this.sessions.renamed(from, to, this.options.clock.nowMs())
+    }
     for (const shard of this.owned) shard.renameHolder(from, to)
   }
 
   /** All sessions of another worker are gone with it. */
   workerGone(workerIndex: number): void {
+    this.closeHolders((holder) => workerOfHolder(holder) === workerIndex)
+  }
+
+  closeHolders(isGone: (holder: number) => boolean): void {
     const nowMs = this.options.clock.nowMs()
     for (const shard of this.owned) {
       for (const holder of shard.holders()) {
-        if (workerOfHolder(holder) === workerIndex) this.closeHolder(shard, holder, nowMs)
+        if (isGone(holder)) this.closeHolder(shard, holder, nowMs)
       }
     }
   }

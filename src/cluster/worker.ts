@@ -26,6 +26,7 @@ import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
 
 const LOAD_REPORT_MS = 1000
+const ORPHAN_LOOK_MS = 500
 
 /** The client side of a worker. */
 export interface Listeners extends Arrivals {
@@ -70,6 +71,11 @@ export function runWorker(options: WorkerOptions): void {
   process.on('SIGTERM', () => undefined)
   process.on('SIGINT', () => undefined)
   process.prependListener('disconnect', () => orphaned(log, folder))
+  // While a connection is on its way to the primary, Node puts `disconnect` off until the primary says that it has
+  // it: a dead one never does.
+  setInterval(() => {
+    if (!process.connected) orphaned(log, folder)
+  }, ORPHAN_LOOK_MS).unref()
   const worker = new WorkerProcess(options, die)
   process.on('message', (message, handle) => worker.receive(message, handle))
   worker.start()
@@ -171,7 +177,10 @@ class WorkerProcess {
         durable.makeKeeper(hold, {
           ...hooks,
           serving: (shards) => tellPrimary({ kind: 'serving', shards }),
-          gone: (shards) => tellPrimary({ kind: 'released', shards }),
+          gone: (shards) => {
+            hooks.gone(shards)
+            tellPrimary({ kind: 'released', shards })
+          },
         }),
     }
   }

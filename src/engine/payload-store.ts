@@ -130,7 +130,7 @@ export class PayloadStore {
     }
     this.sealCurrent()
     const slab = this.openSlab(
-      this.spare.takeSlab(slabBytes === SLAB_BYTES_MAX) ?? Buffer.allocUnsafeSlow(slabBytes),
+      this.spare.takeSlab(size, slabBytes === SLAB_BYTES_MAX) ?? Buffer.allocUnsafeSlow(slabBytes),
       false,
     )
     this.current = this.slabNo

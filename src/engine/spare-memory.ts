@@ -41,12 +41,21 @@ export class SpareMemory<Page> {
     return this.pages.length
   }
 
-  /** Of whatever size it is; undefined when there is none. `isLarge`: the store is, and will soon want more. */
-  takeSlab(isLarge: boolean): Buffer | undefined {
+  /**
+   * Of any size that holds `bytesMin`, the one that was given last; undefined when there is none. `isLarge`: the
+   * store is, and will soon want more.
+   */
+  takeSlab(bytesMin: number, isLarge: boolean): Buffer | undefined {
     if (isLarge) this.largeTakes++
-    const slab = this.slabs.pop()
-    if (slab !== undefined) this.bytes -= slab.length
-    return slab
+    const { slabs } = this
+    for (let at = slabs.length - 1; at >= 0; at--) {
+      const slab = slabs[at] as Buffer
+      if (slab.length < bytesMin) continue
+      slabs.splice(at, 1)
+      this.bytes -= slab.length
+      return slab
+    }
+    return undefined
   }
 
   /** A page without a live row. */

@@ -25,7 +25,7 @@ export interface Verdict {
 }
 
 /** How much happened. */
-export interface Coverage {
+interface Coverage {
   readonly ackedPushes: number
   readonly completions: number
   readonly deliveries: number
@@ -51,6 +51,7 @@ const REFUSALS = [
   'draining',
   'dependency_invalid',
   'cron_not_found',
+  'storage_refused',
 ]
 
 const RULES = [

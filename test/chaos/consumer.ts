@@ -11,7 +11,7 @@ const STEADY_LEASE_MS = 3000
 
 export interface Habits {
   readonly queues: readonly string[]
-  /** Only ever acknowledges, one job at a time. */
+  /** Only ever acknowledges. */
   readonly steady: boolean
 }
 
@@ -23,11 +23,13 @@ export async function consume(
 ): Promise<void> {
   while (!phase.over) {
     const steady = habits.steady || !phase.storming
+    // One job at a time, where order matters.
+    const isAlone = habits.queues.length === 1
     const terms = {
       queue: random.pick(habits.queues),
-      count: habits.steady || random.chance(0.3) ? 0 : random.between(1, 30),
+      count: isAlone || random.chance(0.3) ? 0 : random.between(1, 30),
       leaseMs: steady ? STEADY_LEASE_MS : random.between(300, 3000),
-      waitMs: habits.queues.length === 1 ? WAIT_MS : random.below(WAIT_MS),
+      waitMs: isAlone ? WAIT_MS : random.below(WAIT_MS),
       releaseOnClose: !steady && random.chance(0.2),
     }
     const jobs = await client.pull(terms)

@@ -3,7 +3,8 @@
 import { onTestFinished } from 'vitest'
 import { OwnPostgres } from '../support/own-postgres.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { armTrigger, socketOf, urlThrough } from './postgres-faults.ts'
+import { type Fault, processFaults } from './faults.ts'
+import { armTrigger, postgresFaults, socketOf, urlThrough, wayFaults } from './postgres-faults.ts'
 import { ChaosServer } from './server.ts'
 
 const SCHEMA = 'flashq'
@@ -22,13 +23,13 @@ export interface DurableOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** `on` where PostgreSQL's machine may lose power; what is killed here loses nothing that was written. */
   readonly fsync?: 'on' | 'off'
-  /** The server is started. */
-  readonly start?: boolean
+  /** Without the proxy, and without what raises errors. */
+  readonly direct?: boolean
 }
 
 /** Everything ends with the test. */
 export async function durableRun(options: DurableOptions = {}): Promise<DurableRun> {
-  const { settings = {}, fsync = 'off', start = true } = options
+  const { settings = {}, fsync = 'off', direct = false } = options
   const postgres = await OwnPostgres.open({ settings: { fsync, max_connections: '60' } })
   onTestFinished(() => postgres.destroy())
   const proxy = await new TcpProxy(() => socketOf(postgres)).start()
@@ -36,15 +37,18 @@ export async function durableRun(options: DurableOptions = {}): Promise<DurableR
   const server = new ChaosServer({
     ...RETENTION,
     WORKERS: '3',
-    DATABASE_URL: urlThrough(proxy, postgres),
+    DATABASE_URL: direct ? postgres.url : urlThrough(proxy, postgres),
     // So that runs of seconds make some.
     CHECKPOINT_MB: '1',
     ...settings,
   })
   const run = { postgres, schema: SCHEMA, proxy, server }
-  if (start) {
-    await server.start()
-    await armTrigger(run)
-  }
+  await server.start()
+  if (!direct) await armTrigger(run)
   return run
+}
+
+/** Everything that can be done to it. */
+export function storms(run: DurableRun): Fault[] {
+  return [...processFaults(run.server), ...postgresFaults(run), ...wayFaults(run.proxy)]
 }

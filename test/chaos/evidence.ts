@@ -91,7 +91,10 @@ export class Evidence {
     return story
   }
 
-  /** Pulls of the queue without an answer that may hold a job at some time between the two. */
+  /**
+   * Jobs of the queue that pulls may hold at some time between the two without anybody having seen it: pulls without
+   * an answer, and those that waited while an owner may have died, which the server asks again.
+   */
   shadows(queue: string, fromMs: number, toMs: number): number {
     let count = 0
     for (const pull of this.lostPulls.get(queue) ?? []) {
@@ -122,7 +125,7 @@ export class Evidence {
 
   private addPull(pull: PullOp): void {
     this.pulls.push(pull)
-    if (pull.outcome === 'unknown') {
+    if (pull.outcome === 'unknown' || this.metFault(pull)) {
       const lost = this.lostPulls.get(pull.queue)
       if (lost === undefined) this.lostPulls.set(pull.queue, [pull])
       else lost.push(pull)
@@ -131,6 +134,13 @@ export class Evidence {
     for (const job of pull.jobs) {
       this.deliveries.push({ ...job, pull, startMs, endMs, holdUntilMs: endMs, doubtful: false })
     }
+  }
+
+  private metFault({ startMs, endMs }: PullOp): boolean {
+    const { slackMs } = this.options
+    return this.history.faults.some((fault) => {
+      return fault.isOfServer && startMs <= fault.endMs + slackMs && endMs >= fault.startMs
+    })
   }
 
   private settle(story: Story): void {
@@ -152,7 +162,7 @@ export class Evidence {
 }
 
 /** The key that the workload wrote into a job's data; null for what is not of the workload. */
-export function keyOf(data: string): string | null {
+function keyOf(data: string): string | null {
   return /^\{"k":"([^"]+)"/.exec(data)?.[1] ?? null
 }
 
@@ -165,7 +175,7 @@ export function shardOf(id: number): number {
   return id % SHARDS
 }
 
-export function queueOf(story: Story): { readonly queue: string } {
+function queueOf(story: Story): { readonly queue: string } {
   return story.push ?? story.deliveries[0] ?? story.runs[0] ?? { queue: '' }
 }
 

@@ -11,6 +11,8 @@ import type { ChaosServer } from './server.ts'
 
 export interface Fault {
   readonly name: string
+  /** It is about clients' connections only. */
+  readonly ofClients?: boolean
   /** How often, against the others. */
   readonly weight: number
   /** Does it, and undoes it; resolves to what it was done to, or to null when there was nothing to do it to. */
@@ -32,14 +34,15 @@ export async function storm(
     const target = await fault.strike(random)
     await pause(random.below(breakMs))
     if (target === null) continue
-    history.faults.push({ ...note, target, endMs: history.nowMs() })
+    const isOfServer = fault.ofClients !== true
+    history.faults.push({ ...note, target, endMs: history.nowMs(), isOfServer })
     struck++
   }
 }
 
 /** Faults of the way between clients and server. */
 export function clientFaults(proxy: TcpProxy): Fault[] {
-  return [
+  const faults: Fault[] = [
     {
       name: 'client connection cut',
       weight: 6,
@@ -78,6 +81,7 @@ export function clientFaults(proxy: TcpProxy): Fault[] {
       },
     },
   ]
+  return faults.map((fault) => ({ ...fault, ofClients: true }))
 }
 
 /** Faults of processes that a durable server survives. */
@@ -102,7 +106,7 @@ export function processFaults(server: ChaosServer): Fault[] {
     },
     {
       name: 'primary killed, and restarted',
-      weight: 2,
+      weight: 1,
       strike: async () => {
         const { pid } = server.process
         await server.kill()
@@ -121,6 +125,14 @@ export function processFaults(server: ChaosServer): Fault[] {
         await server.process.exited
         await server.start()
         return `primary ${pid}`
+      },
+    },
+    {
+      name: 'workers restarted one after another',
+      weight: 1,
+      strike: async () => {
+        server.process.signal('SIGHUP')
+        return 'all'
       },
     },
     {

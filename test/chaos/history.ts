@@ -127,6 +127,8 @@ export interface FaultNote {
   readonly startMs: number
   /** When it was undone; the server may need longer to be well again. */
   endMs: number
+  /** It may have taken a shard's owner away; not so what happens to clients' connections. */
+  readonly isOfServer: boolean
 }
 
 /** What is known only when it is asked, or later. */

@@ -1,8 +1,9 @@
-// Sets limits and crons at the start, pauses and retries during the storm, and reads everything at the end.
+// Sets limits and crons at the start, pauses and retries during the storm, and ends the crons.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Asked, ChaosClient } from './client.ts'
-import type { CronOp, FinalJob, FinalReads, Fresh, QueueOp, Totals } from './history.ts'
+import { readFinal, readTotals } from './final-reads.ts'
+import type { CronOp, FinalReads, Fresh, QueueOp, Totals } from './history.ts'
 import { CONCURRENCY, type Names, type Plan, RATE } from './plan.ts'
 import type { Phase } from './producer.ts'
 import type { Random } from './random.ts'
@@ -10,9 +11,6 @@ import { cronDataOf } from './rules-cron.ts'
 
 const MINUTE_MS = 60_000
 const AGAIN_MS = 50
-/** As many as one DLQ answer shows at most. */
-const DEAD_MAX = 1000
-const READS_AT_ONCE = 500
 
 const FRAMES = {
   pause: { cmd: 'PAUSE', key: null },
@@ -80,51 +78,12 @@ export class Operator {
     }
   }
 
-  /** How the jobs with these ids ended; null when the server was away in between. */
-  async read(ids: readonly number[]): Promise<FinalReads | null> {
-    const jobs = new Map<number, FinalJob>()
-    for (let from = 0; from < ids.length; from += READS_AT_ONCE) {
-      const some = await this.readJobs(ids.slice(from, from + READS_AT_ONCE))
-      if (some === null) return null
-      for (const [id, job] of some) jobs.set(id, job)
-    }
-    const names = this.names.all()
-    const frames = names.map((queue) => ({ cmd: 'DLQ', queue, count: DEAD_MAX }))
-    const lists = await this.client.readAll(frames)
-    const totals = await this.totals()
-    if (lists === null || totals === null) return null
-    const dead = new Map<string, number[]>()
-    for (const [i, queue] of names.entries()) {
-      const listed = lists[i]?.jobs ?? []
-      dead.set(
-        queue,
-        listed.map(({ id }) => id),
-      )
-    }
-    return { jobs, dead, totals, atMs: this.client.history.nowMs() }
+  read(ids: readonly number[]): Promise<FinalReads | null> {
+    return readFinal(this.client, ids, this.names.all())
   }
 
-  private async readJobs(ids: readonly number[]): Promise<Map<number, FinalJob> | null> {
-    const states = await this.client.readAll(ids.map((id) => ({ cmd: 'GETSTATE', id })))
-    const results = await this.client.readAll(ids.map((id) => ({ cmd: 'GETRESULT', id })))
-    if (states === null || results === null) return null
-    const jobs = new Map<number, FinalJob>()
-    for (const [i, id] of ids.entries()) {
-      const result = results[i]?.result ?? null
-      const text = result === null ? '' : JSON.stringify(result)
-      jobs.set(id, { state: states[i]?.state ?? '', result: text })
-    }
-    return jobs
-  }
-
-  async totals(): Promise<Totals | null> {
-    const stats = (await this.client.command({ cmd: 'STATS' }))?.answer
-    const metrics = (await this.client.command({ cmd: 'METRICS' }))?.answer.metrics
-    if (stats === undefined || metrics === undefined) return null
-    const { queued = 0, processing = 0, delayed = 0, dlq = 0 } = stats
-    const pushed = metrics['total_pushed'] as number
-    const completed = metrics['total_completed'] as number
-    return { queued, processing, delayed, dlq, pushed, completed }
+  totals(): Promise<Totals | null> {
+    return readTotals(this.client)
   }
 
   private async cron(second: number): Promise<void> {

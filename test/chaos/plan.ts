@@ -13,13 +13,21 @@ export interface Plan {
   /** Jobs waiting above which producers pause. */
   readonly backlogMax: number
   readonly crons: number
+  /** Clients that do what they should: nobody crashes, fails a job, is late, or cancels. */
+  readonly gentle: boolean
 }
 
 export const plans = {
   /** Some ten thousand jobs: what `make test` can afford. */
-  short: { producers: 4, consumers: 8, pushesMax: 4000, backlogMax: 2000, crons: 60 },
-  long: { producers: 6, consumers: 16, pushesMax: 1_000_000, backlogMax: 5000, crons: 60 },
+  short: plan({ producers: 4, consumers: 8, pushesMax: 4000, backlogMax: 2000 }),
+  gentle: plan({ producers: 4, consumers: 8, pushesMax: 4000, backlogMax: 200, gentle: true }),
+  long: plan({ producers: 6, consumers: 16, pushesMax: 1_000_000, backlogMax: 5000 }),
 } as const
+
+function plan(size: Omit<Plan, 'seed' | 'crons' | 'gentle'> & Partial<Plan>): Omit<Plan, 'seed'> {
+  // One for each second of the minute.
+  return { crons: 60, gentle: false, ...size }
+}
 
 export const CONCURRENCY = 3
 /** Jobs a second. */
@@ -65,7 +73,7 @@ export class Names {
 }
 
 /** Data that the server must take as bytes: what other stores refuse, alter or reorder. */
-const ODD_DATA = [
+export const ODD_DATA = [
   '""',
   '"\\u0000"',
   '"\\ud800"',
@@ -90,18 +98,23 @@ const KINDS: readonly Kind[] = [
   'pause',
 ]
 
+/** Without those whose pushes are refused as a matter of course. */
+const GENTLE_KINDS = KINDS.filter((kind) => kind !== 'unique')
+
 /** The jobs of one push: one, or now and then a batch for one queue. */
 export function nextPush(
   random: Random,
   names: Names,
   newKey: () => string,
   parents: readonly number[],
+  gentle: boolean,
 ): PushTerms[] {
-  const kind = random.pick(KINDS)
+  const kind = random.pick(gentle ? GENTLE_KINDS : KINDS)
   const queue = random.pick(names.of(kind))
   const isBatch = kind !== 'unique' && kind !== 'rate' && random.chance(0.2)
   const count = isBatch ? random.between(2, 40) : 1
-  return Array.from({ length: count }, () => oneJob(random, kind, queue, newKey(), parents))
+  const jobs = Array.from({ length: count }, () => oneJob(random, kind, queue, newKey(), parents))
+  return gentle ? jobs.map((job) => ({ ...job, ttlMs: 0, timeoutMs: 0 })) : jobs
 }
 
 function oneJob(

@@ -26,11 +26,15 @@ export async function armTrigger({ postgres, schema }: PostgresTarget): Promise<
   await postgres.query(`
     create schema if not exists chaos;
     create table if not exists chaos.armed (code text not null, chance double precision not null);
+    create sequence if not exists chaos.raised;
     create or replace function chaos.raise_armed() returns trigger language plpgsql as $$
     declare found_code text;
     begin
       select code into found_code from chaos.armed where random() < chance limit 1;
-      if found_code is not null then raise exception 'armed' using errcode = found_code; end if;
+      if found_code is not null then
+        perform nextval('chaos.raised');
+        raise exception 'armed' using errcode = found_code;
+      end if;
       return new;
     end $$;
     create trigger chaos before insert on ${schema}.journal
@@ -213,7 +217,7 @@ export function wayFaults(proxy: TcpProxy): Fault[] {
   ]
 }
 
-async function signalSession(
+export async function signalSession(
   postgres: OwnPostgres,
   f: 'pg_terminate_backend' | 'pg_cancel_backend',
 ): Promise<void> {
@@ -236,34 +240,30 @@ export async function holding(postgres: OwnPostgres, lock: string, ms: number): 
   }
 }
 
-/** Opens sessions until there are none left, ends one of the server's, and holds the rest meanwhile. */
-export async function withoutConnections(
+/** Opens sessions until there are none left, ends the server's, takes their places, and holds them meanwhile. */
+async function withoutConnections(
   postgres: OwnPostgres,
   during: () => Promise<unknown>,
 ): Promise<void> {
-  const taken: Client[] = []
+  const { taken } = await fillUp(postgres)
   try {
-    while (taken.length < 1000) taken.push(await sessionOf(postgres))
-  } catch {
-    // 53300: that was the last one.
-  }
-  try {
-    const [first] = taken
-    await first?.query(
+    await taken[0]?.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'flashq%'`,
     )
-    await fillUp(postgres, taken)
+    taken.push(...(await fillUp(postgres)).taken)
     await during()
   } finally {
     await Promise.all(taken.map((client) => client.end()))
   }
 }
 
-async function fillUp(postgres: OwnPostgres, taken: Client[]): Promise<void> {
+/** Opens sessions until PostgreSQL refuses (53300). */
+export async function fillUp(postgres: OwnPostgres): Promise<{ taken: Client[] }> {
+  const taken: Client[] = []
   try {
     for (;;) taken.push(await sessionOf(postgres))
   } catch {
-    // As before.
+    return { taken }
   }
 }
 

@@ -37,14 +37,16 @@ export async function produce(
       continue
     }
     const parents = recent.map(({ id }) => id)
-    const pushed = await client.pushAll(nextPush(random, names, newKey, parents))
+    const pushed = await client.pushAll(nextPush(random, names, newKey, parents, plan.gentle))
     for (const { id, queue, outcome } of pushed) {
       if (outcome === 'ok') recent.push({ id, queue })
     }
     recent.splice(0, recent.length - RECENT_MAX)
     const [first] = recent
-    if (first !== undefined && random.chance(0.02)) await client.cancel(random.pick(recent))
-    if (random.chance(0.01)) client.crash()
+    if (!plan.gentle) {
+      if (first !== undefined && random.chance(0.02)) await client.cancel(random.pick(recent))
+      if (random.chance(0.01)) client.crash()
+    }
     await pause(random.below(12))
   }
 }

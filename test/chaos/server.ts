@@ -7,6 +7,7 @@ import { type Exit, isAlive, ServerProcess } from '../support/server-process.ts'
 import type { Target } from './client.ts'
 
 const START_TRIES_MAX = 10
+const LOG_LINES_SHOWN = 5
 
 export class ChaosServer implements Target {
   /** Every life, the present one last. */
@@ -41,7 +42,9 @@ export class ChaosServer implements Target {
       } catch (error) {
         process.signal('SIGKILL')
         // Workers of the life before may hold the port for a moment.
-        if (tries === START_TRIES_MAX || !this.portTaken(process)) throw error
+        if (tries === START_TRIES_MAX || !this.portTaken(process)) {
+          throw new Error(`the server does not start: ${lastOf(process)}`, { cause: error })
+        }
       }
     }
   }
@@ -63,6 +66,12 @@ export class ChaosServer implements Target {
   private portTaken(process: ServerProcess): boolean {
     return process.find('cannot listen on')?.msg.includes('EADDRINUSE') ?? false
   }
+}
+
+/** What it logged before it gave up. */
+function lastOf(process: ServerProcess): string {
+  const lines = process.log.slice(-LOG_LINES_SHOWN).map((line) => JSON.stringify(line))
+  return [...lines, process.errors].join('\n')
 }
 
 /** Process ids of the children of a process, by the system's word, not the log's. */

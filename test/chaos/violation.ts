@@ -1,6 +1,6 @@
 // What a rule says when a history breaks it. The numbers are those of the fault catalogue's invariants.
 
-export type Rule =
+type Rule =
   | 'I1'
   | 'I2'
   | 'I3'

@@ -9,6 +9,7 @@ import { check, type Verdict } from './checker.ts'
 import { ChaosClient, type Target } from './client.ts'
 import { consume, type Habits } from './consumer.ts'
 import type { Options } from './evidence.ts'
+import { idsIn } from './final-reads.ts'
 import { History } from './history.ts'
 import { Operator } from './operator.ts'
 import { Names, type Plan } from './plan.ts'
@@ -55,7 +56,7 @@ export class Workload implements Phase {
       this.rest.push(consume(client, random.fork(), habits, this))
     }
     const operator = new Operator(this.client('meddler'), names, plan)
-    this.producing.push(operator.storm(random.fork(), this))
+    if (!plan.gentle) this.producing.push(operator.storm(random.fork(), this))
     this.rest.push(this.watch())
   }
 
@@ -79,7 +80,7 @@ export class Workload implements Phase {
     shared.push([...names.of('dead'), ...names.of('pause')])
     shared.push([...names.of('limit'), ...names.of('rate')], names.of('limit'))
     const some = Array.from({ length: plan.consumers }, (_, i): Habits => {
-      return { queues: shared[i % shared.length] ?? [], steady: false }
+      return { queues: shared[i % shared.length] ?? [], steady: plan.gentle }
     })
     const alone = names.of('order').map((queue): Habits => ({ queues: [queue], steady: true }))
     return [...some, ...alone, { queues: [names.cronQueue], steady: true }]
@@ -101,7 +102,7 @@ export class Workload implements Phase {
       const totals = await this.operator.totals()
       const left = totals === null ? 1 : totals.queued + totals.processing + totals.delayed
       if (left === 0) {
-        const final = await this.operator.read(this.ids())
+        const final = await this.operator.read(idsIn(this.history))
         if (final !== null) this.history.final = final
         const states = [...(final?.jobs.values() ?? [])].map(({ state }) => state)
         // Jobs with parents are free again a moment after these are done.
@@ -109,16 +110,7 @@ export class Workload implements Phase {
       }
       await pause(LOOK_MS)
     }
-    this.history.final = (await this.operator.read(this.ids())) ?? this.history.final
-  }
-
-  private ids(): number[] {
-    const ids = new Set<number>()
-    for (const op of this.history.ops) {
-      if (op.f === 'push' && op.id !== 0) ids.add(op.id)
-      if (op.f === 'pull') for (const { id } of op.jobs) ids.add(id)
-    }
-    return [...ids]
+    this.history.final = (await this.operator.read(idsIn(this.history))) ?? this.history.final
   }
 
   private client(name: string): ChaosClient {

@@ -1,6 +1,6 @@
 // Failpoints strike when and where they are told to, once, and change nothing otherwise.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -8,10 +8,11 @@ import { Command } from '../../src/engine/command.ts'
 import type { Reply, ReplySlot, WireCodec } from '../../src/engine/ports.ts'
 import type { Loaded, ShardReader, Storage } from '../../src/engine/storage-port.ts'
 import {
+  ARMED_FILE,
   codecWithFailpoints,
   Failpoints,
   failpointFile,
-  failpointsFrom,
+  guardsFrom,
   parseFailpoints,
   storageWithFailpoints,
 } from '../../src/failpoints.ts'
@@ -20,8 +21,10 @@ import { wireCodec } from '../../src/transports/wire/codec.ts'
 const CLAIM = { shard: 5, epoch: 1 }
 const BATCH = { position: 1, side: 0, count: 1, bytes: Buffer.alloc(1) }
 
+/** Armed. */
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), 'failpoints-'))
+  writeFileSync(join(made, ARMED_FILE), '')
   onTestFinished(() => rmSync(made, { recursive: true }))
   return made
 }
@@ -63,13 +66,25 @@ describe('a failpoint', () => {
     for (const text of ['', 'flush=kill', 'flush.after=explode', 'flush.after@x=kill']) {
       expect(() => parseFailpoints(text), text).toThrow('not a failpoint')
     }
-    expect(() => failpointsFrom({ FLASHQ_FAILPOINTS: 'a.b=kill' })).toThrow('_DIR')
+    expect(() => guardsFrom({ FLASHQ_FAILPOINTS: 'a.b=kill' })).toThrow('_DIR')
   })
 
   it('strikes in its shard, the n-th time', () => {
     const { points, trace } = traced('flush.after#5@2=kill')
     for (const shard of [4, 5, 4, null]) points.hit('flush.after', shard)
     points.hit('flush.before', 5)
+    expect(trace).toEqual([])
+    points.hit('flush.after', 5)
+    expect(trace).toEqual(['died'])
+  })
+
+  it('does nothing, and counts nothing, before it is armed', () => {
+    const at = folder()
+    rmSync(join(at, ARMED_FILE))
+    const { points, trace } = traced('flush.after@2=kill', at)
+    points.hit('flush.after', 5)
+    writeFileSync(join(at, ARMED_FILE), '')
+    points.hit('flush.after', 5)
     expect(trace).toEqual([])
     points.hit('flush.after', 5)
     expect(trace).toEqual(['died'])

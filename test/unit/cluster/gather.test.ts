@@ -27,15 +27,22 @@ const metrics = (part: Partial<Metrics>): Metrics => ({
 
 const ones: Stats = { queued: 1, processing: 1, delayed: 1, dlq: 1 }
 
-function gathering(others: number[], unreachable: number[] = []) {
+function gathering(others: number[], unreachable: number[] = [], isDurable = false) {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   const asked: { worker: number; op: number; no: number }[] = []
   const answers: unknown[] = []
-  const runner = { stats: () => ones, queues: () => [queue('m')], crons: () => [] }
+  const runner = {
+    stats: () => ones,
+    queues: () => [queue('m')],
+    crons: () => [],
+    shardsOwned: () => 0xff00_0000,
+  }
+  const start = (op: number): void => gathers.start(op, reply, () => void answers.push('again'))
   const gathers = new Gathers({
     me: 5,
     runner: runner as unknown as Runner,
+    isDurable,
     others: () => others,
     ask(worker, op, no) {
       if (unreachable.includes(worker)) return false
@@ -48,23 +55,23 @@ function gathering(others: number[], unreachable: number[] = []) {
     queues: (queues: QueueInfo[]) => answers.push(queues),
     refused: (refusal: { code: string }) => answers.push(refusal.code),
   } as unknown as Reply
-  const part = (worker: number, value: unknown): void => {
+  const part = (worker: number, value: unknown, shards = 0): void => {
     const no = asked.findLast((each) => each.worker === worker)?.no ?? -1
-    gathers.gathered(worker, no, JSON.stringify(value))
+    gathers.gathered(worker, no, JSON.stringify({ shards, value }))
   }
-  return { gathers, asked, answers, reply, part }
+  return { gathers, start, asked, answers, part }
 }
 
 describe('a command that asks all shards', () => {
   it('is answered at once when there is one worker', () => {
-    const { gathers, answers, reply } = gathering([])
-    gathers.start(Op.STATS, reply)
+    const { start, answers } = gathering([])
+    start(Op.STATS)
     expect(answers).toEqual([ones])
   })
 
   it('is answered when every other worker has given its part', () => {
-    const { gathers, answers, reply, part } = gathering([1, 2])
-    gathers.start(Op.STATS, reply)
+    const { start, answers, part } = gathering([1, 2])
+    start(Op.STATS)
     part(1, { queued: 10, processing: 0, delayed: 0, dlq: 0 })
     expect(answers).toEqual([])
     part(2, { queued: 100, processing: 5, delayed: 0, dlq: 0 })
@@ -72,8 +79,8 @@ describe('a command that asks all shards', () => {
   })
 
   it('lists queues by name, with their owner', () => {
-    const { gathers, answers, reply, part } = gathering([1])
-    gathers.start(Op.LISTQUEUES, reply)
+    const { start, answers, part } = gathering([1])
+    start(Op.LISTQUEUES)
     part(1, [
       { ...queue('z'), worker: 1 },
       { ...queue('a'), worker: 1 },
@@ -87,8 +94,8 @@ describe('a command that asks all shards', () => {
   })
 
   it('goes on without a worker that died, before it was asked or after', () => {
-    const { gathers, answers, reply, part } = gathering([1, 2, 3], [2])
-    gathers.start(Op.STATS, reply)
+    const { gathers, start, answers, part } = gathering([1, 2, 3], [2])
+    start(Op.STATS)
     part(3, ones)
     gathers.workerLost(1)
     expect(answers).toEqual([{ queued: 2, processing: 2, delayed: 2, dlq: 2 }])
@@ -96,9 +103,24 @@ describe('a command that asks all shards', () => {
     expect(answers).toHaveLength(1)
   })
 
+  it('asks again when a shard is in no part, or in two, because it changes hands', () => {
+    const { gathers, start, answers, part } = gathering([1, 2], [], true)
+    start(Op.STATS)
+    part(1, ones, 0x00ff_0000)
+    gathers.workerLost(2)
+    start(Op.STATS)
+    part(1, ones, 0x00ff_ffff)
+    part(2, ones, 0x0000_0001)
+    expect(answers).toEqual(['again', 'again'])
+    start(Op.STATS)
+    part(1, ones, 0x00ff_0000)
+    part(2, ones, 0x0000_ffff)
+    expect(answers[2]).toEqual({ queued: 3, processing: 3, delayed: 3, dlq: 3 })
+  })
+
   it('is unavailable when a live worker does not answer in time', () => {
-    const { gathers, answers, reply, part } = gathering([1, 2])
-    gathers.start(Op.STATS, reply)
+    const { start, answers, part } = gathering([1, 2])
+    start(Op.STATS)
     part(1, ones)
     vi.advanceTimersByTime(GATHER_MS_MAX)
     expect(answers).toEqual(['unavailable'])

@@ -30,7 +30,7 @@ describe('memory ahead of its use', () => {
   it('is there when a large store has taken some', async () => {
     const spare = spareOf(128 * MIB)
     await wantMemory(spare, () => spare.slabCount > 0 && spare.pageCount > 0)
-    expect(spare.takeSlab(false)?.length).toBe(SLAB_BYTES_MAX)
+    expect(spare.takeSlab(1, false)?.length).toBe(SLAB_BYTES_MAX)
     expect(spare.takePage()?.state.every((state) => state === 0)).toBe(true)
   })
 
@@ -38,7 +38,7 @@ describe('memory ahead of its use', () => {
     const spare = spareOf(128 * MIB)
     await wantMemory(spare, () => spare.slabCount === 6 && spare.pageCount === 64)
     const { bytes } = spare
-    spare.takeSlab(false)
+    spare.takeSlab(1, false)
     prefault.keepAhead()
     expect(spare.largeTakes).toBe(0)
     expect(spare.bytes).toBe(bytes - SLAB_BYTES_MAX)
@@ -61,7 +61,7 @@ describe('spare memory', () => {
     spare.giveSlab(Buffer.alloc(40))
     spare.giveSlab(Buffer.alloc(901))
     expect(spare.bytes).toBe(100)
-    expect(spare.takeSlab(true)?.length).toBe(40)
+    expect(spare.takeSlab(1, true)?.length).toBe(40)
     expect(spare.largeTakes).toBe(1)
     expect(spare.takePage()).toBeUndefined()
     expect(spare.bytes).toBe(60)

@@ -137,6 +137,29 @@ describe('a reply', () => {
     expect(bench.sent).toEqual([`a ${OK}`, `b ${OK}`, `c ${OK}`])
   })
 
+  it('keeps its bytes until it leaves, however many turns come and go meanwhile', () => {
+    const bench = new Bench()
+    const other = new FakeLog()
+    bench.push('slow', '"first"')
+    bench.turn()
+    for (let i = 1; i <= 3; i++) {
+      bench.push(`quick${i}`, `"${i}"`, other)
+      bench.turn(other)
+      bench.durable(i, other)
+    }
+    bench.durable(1)
+    bench.push('last', '"last"')
+    bench.turn()
+    bench.durable(2)
+    expect(bench.sent).toEqual([
+      'quick1 {"ok":true,"reqId":"1"}',
+      'quick2 {"ok":true,"reqId":"2"}',
+      'quick3 {"ok":true,"reqId":"3"}',
+      'slow {"ok":true,"reqId":"first"}',
+      'last {"ok":true,"reqId":"last"}',
+    ])
+  })
+
   it('that only reads waits for what was recorded before it', () => {
     const bench = new Bench()
     bench.push('a')
@@ -222,6 +245,55 @@ describe('records that are not durable in time', () => {
     expect(bench.sent).toEqual([
       `bad ${line(refusals.storageRefused)}`,
       `good ${line(refusals.unavailable)}`,
+    ])
+  })
+})
+
+describe('a log that is over', () => {
+  it('says that a turn did not run only when nothing of it is stored', () => {
+    const bench = new Bench()
+    const other = new FakeLog()
+    bench.push('part 1')
+    bench.push('part 2')
+    bench.turn()
+    bench.push('other', null, other)
+    bench.push('mixed')
+    bench.turn(bench.log, other)
+    bench.push('after')
+    bench.turn()
+    bench.log.durableMark = 1
+    bench.hold.drop(bench.log, refusals.unavailable, refusals.storageRefused)
+    expect(bench.sent).toEqual([
+      `part 1 ${line(refusals.notStored)}`,
+      `part 2 ${line(refusals.notStored)}`,
+      `other ${line(refusals.notStored)}`,
+      `mixed ${line(refusals.notStored)}`,
+      `after ${line(refusals.unavailable)}`,
+    ])
+  })
+
+  it('blames no turn for what a timer did', () => {
+    const bench = new Bench()
+    bench.log.append()
+    bench.turn()
+    bench.push('a')
+    bench.turn()
+    bench.hold.drop(bench.log, refusals.unavailable, refusals.storageRefused)
+    expect(bench.sent).toEqual([`a ${line(refusals.unavailable)}`])
+  })
+})
+
+describe('without waiting', () => {
+  it('what was recorded while nothing proves the owner is unknown, and what was not did not run', () => {
+    const bench = new Bench(false)
+    bench.mayAnswer = false
+    bench.push('a')
+    bench.turn()
+    bench.reply('read').ok()
+    bench.turn()
+    expect(bench.sent).toEqual([
+      `a ${line(refusals.notStored)}`,
+      `read ${line(refusals.unavailable)}`,
     ])
   })
 })

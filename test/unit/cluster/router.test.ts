@@ -67,6 +67,7 @@ function routing() {
     routes,
     runner,
     hold: null,
+    turn: { schedule: () => undefined },
     gathers: { start: (_op: number, reply: Reply) => reply.ok() } as unknown as Gathers,
     ways: {
       to: () => (link.up ? { send } : null),

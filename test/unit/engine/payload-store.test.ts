@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { seqOfId } from '../../../src/engine/job-id.ts'
 import { rowOf } from '../../../src/engine/job-store.ts'
 import { PayloadStore, SLAB_BYTES } from '../../../src/engine/payload-store.ts'
+import { SpareMemory } from '../../../src/engine/spare-memory.ts'
 import { EngineHarness, queueOfShard } from '../../support/engine-harness.ts'
 
 describe('the payload store', () => {
@@ -40,6 +41,18 @@ describe('the payload store', () => {
     expect(store.heldBytes).toBe(SLAB_BYTES / 2)
     large.release()
     expect(store.heldBytes).toBe(0)
+  })
+
+  it('takes no spare slab that is too small for a payload', () => {
+    const spare = new SpareMemory<unknown>(0)
+    store = new PayloadStore(spare)
+    // Large slabs from now on.
+    put('x'.repeat(32 * SLAB_BYTES))
+    spare.giveSlab(Buffer.alloc(2 * SLAB_BYTES))
+    spare.giveSlab(Buffer.alloc(SLAB_BYTES))
+    const text = 'y'.repeat(SLAB_BYTES + 1)
+    expect(put(text).text() === text).toBe(true)
+    expect(spare.bytes).toBe(SLAB_BYTES)
   })
 
   it('does not hold what was released', () => {

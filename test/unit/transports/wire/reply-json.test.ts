@@ -206,6 +206,17 @@ describe('a job on the wire', () => {
     )
   })
 
+  it('is the same in a run of neighbours, whatever the length of their ids', () => {
+    // Ids of 2 to 13 digits; 312, 3124, 312499 and 31249999999 are just before one that has a digit more.
+    for (const firstSeq of [1, 310, 312, 3120, 3124, 312_490, 2 ** 31, 31_249_999_990, 2 ** 36]) {
+      const source = new FakeJobSource(firstSeq)
+      const seqs = Array.from({ length: 40 }, () => source.add())
+      const jobs = seqs.map((seq) => source.expected(seq))
+      const line = lineOf((reply) => reply.pulledBatch(source, source.list(...seqs), null))
+      expect(line, String(firstSeq)).toBe(`{"ok":true,"jobs":[${jobs.join(',')}]}\n`)
+    }
+  })
+
   it('differs from the one before it in each field that differs', () => {
     const fields = ['priority', 'createdAt', 'runAt', 'startedAt', 'attempts'] as const
     const more = ['maxAttempts', 'backoff', 'ttl', 'timeout', 'progress'] as const
