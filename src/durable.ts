@@ -198,6 +198,7 @@ function openLog(
     append: (record) => journal.append(record),
     flush: () => journal.flush(),
     drained: () => journal.drained(),
+    confirm: () => journal.confirm(),
     stop() {
       checkpoints.remove(shard)
       return journal.stop()

@@ -43,6 +43,8 @@ const LATE_LOOK_MS = 500
 export interface OwnedLog extends DurableLog {
   /** Resolves when everything appended so far is durable, or never will be. */
   drained(): Promise<unknown>
+  /** The replies to all that is durable are sent: the next owner shall not doubt it. Resolves when that is on record. */
+  confirm(): Promise<unknown>
   /** Resolves when nothing is on its way any more. */
   stop(): Promise<void>
 }
@@ -263,7 +265,13 @@ export class ShardKeeper {
       const now = runner.sessionNow(holder)
       return !isForeign && now !== null && isHolderAlive(now)
     }
-    shard.ownedFrom(firstSeq, claim.epoch * TOKENS_PER_EPOCH, isAlive, clock.nowMs())
+    shard.ownedFrom(
+      firstSeq,
+      claim.epoch * TOKENS_PER_EPOCH,
+      isAlive,
+      clock.nowMs(),
+      restore.unconfirmed,
+    )
     log.flush()
     await log.drained()
     if (kept.state !== 'taking' || this.kept.get(claim.shard) !== kept) return
@@ -418,6 +426,7 @@ export class ShardKeeper {
     if (kept.log !== null) {
       kept.log.flush()
       await kept.log.drained()
+      await kept.log.confirm()
       await kept.log.stop()
       hold.durable(kept.log)
       hold.drop(kept.log, refusals.notStored)

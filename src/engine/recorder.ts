@@ -52,6 +52,8 @@ export const RecordKind = {
   completedRun: 26,
   owned: 27,
   pushedPlain: 28,
+  /** Nothing happened: says that what was handed out before it has been sent. See `confirmation.ts`. */
+  confirmed: 29,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']

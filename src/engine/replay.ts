@@ -19,7 +19,8 @@ const NO_BYTES = Buffer.alloc(0)
 export class Replay {
   private readonly state: ShardState
   private readonly table = new JobTable()
-  private readonly taken: SeqList = { seqs: new Float64Array(limits.pullCountMax), count: 0 }
+  /** Jobs of the last record `pulled`. */
+  readonly taken: SeqList = { seqs: new Float64Array(limits.pullCountMax), count: 0 }
 
   constructor(state: ShardState) {
     this.state = state
@@ -109,6 +110,8 @@ export class Replay {
         return true
       case RecordKind.leaseExtended:
         evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
+        return true
+      case RecordKind.confirmed:
         return true
       case RecordKind.holderRenamed:
         evolveHolderRenamed(state, r.f64(), r.f64())

@@ -8,6 +8,7 @@
 // 2. Timers are left out: whoever serves the shard derives them (resume.ts), a checkpoint needs none.
 // 3. What does not fit together is a fault (`corrupt`): a shard that is half loaded is never served.
 
+import { isConfirmation, isUnleasedDelivery, type Unconfirmed } from './confirmation.ts'
 import { corrupt, guarded } from './corrupt.ts'
 import { type JobId, type Seq, type ShardId, seqOfId, shardOfId } from './job-id.ts'
 import {
@@ -41,6 +42,8 @@ const FIRST_SEQ = 1
 
 export class Restore implements ShardReader {
   readonly state: ShardState
+  private previousBatch: Unconfirmed[] = []
+  private lastBatch: Unconfirmed[] = []
   private readonly replay: Replay
   private readonly decode: BatchDecoder
   private stage: 'meta' | 'jobs' | 'batches' = 'meta'
@@ -58,6 +61,11 @@ export class Restore implements ShardReader {
     this.state.due.suspended = true
     this.replay = new Replay(this.state)
     this.decode = decode
+  }
+
+  /** Jobs handed out without a lease that may have reached nobody. */
+  get unconfirmed(): readonly Unconfirmed[] {
+    return [...this.previousBatch, ...this.lastBatch]
   }
 
   meta(bytes: Buffer): void {
@@ -97,9 +105,29 @@ export class Restore implements ShardReader {
 
   batch(bytes: Buffer): void {
     this.enter('batches', this.stage !== 'jobs')
+    this.previousBatch = this.lastBatch
+    this.lastBatch = []
     guarded('a batch of its journal', this.state, () => {
-      this.decode(bytes, (record) => this.replay.apply(record))
+      this.decode(bytes, (record) => {
+        this.replay.apply(record)
+        if (isUnleasedDelivery(record)) this.noteDelivery()
+        else if (isConfirmation(record)) this.noteConfirmation()
+      })
     })
+  }
+
+  private noteDelivery(): void {
+    const { taken } = this.replay
+    for (let i = 0; i < taken.count; i++) {
+      const seq = taken.seqs[i] as Seq
+      const token = this.state.jobs.find(seq)?.token?.[rowOf(seq)] ?? 0
+      this.lastBatch.push({ seq, token })
+    }
+  }
+
+  private noteConfirmation(): void {
+    this.previousBatch = []
+    this.lastBatch = []
   }
 
   private enter(stage: 'jobs' | 'batches', allowed: boolean): void {

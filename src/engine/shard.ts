@@ -21,11 +21,18 @@ import {
 import { listDead, purgeDead, retryDead } from './commands/dead-letters.ts'
 import { fail } from './commands/fail.ts'
 import { getJob, getResult, getState } from './commands/inspect.ts'
-import { giveBack, heartbeat, holderClosed, release } from './commands/lease.ts'
+import {
+  giveBack,
+  giveBackUnconfirmed,
+  heartbeat,
+  holderClosed,
+  release,
+} from './commands/lease.ts'
 import { getProgress, progress } from './commands/progress.ts'
 import { pull } from './commands/pull.ts'
 import { push, pushBatch } from './commands/push.ts'
 import { controlQueue } from './commands/queue-control.ts'
+import type { Unconfirmed } from './confirmation.ts'
 import { serveWaiting } from './deliver.ts'
 import { asked, askParents, told } from './dependencies.ts'
 import type { HeldSlots } from './held-slots.ts'
@@ -110,13 +117,14 @@ export class Shard {
   /**
    * A new owner begins, before anything else happens. It gives out no sequence before `firstSeq` and no token before
    * `firstToken`: those may be known to clients of the owner before, whatever survived. Jobs held for connections that
-   * are gone return, uncounted; jobs that wait for others ask for them.
+   * are gone return, uncounted, and so do those that nobody may have got; jobs that wait for others ask for them.
    */
   ownedFrom(
     firstSeq: Seq,
     firstToken: number,
     isHolderAlive: (holder: number) => boolean,
     nowMs: number,
+    unconfirmed: readonly Unconfirmed[] = [],
   ): void {
     this.ctx.nowMs = nowMs
     this.ctx.record.owned(firstSeq, firstToken)
@@ -124,6 +132,7 @@ export class Shard {
     for (const holder of this.state.holders.holders()) {
       if (!isHolderAlive(holder)) holderClosed(this.ctx, holder)
     }
+    for (const { seq, token } of unconfirmed) giveBackUnconfirmed(this.ctx, seq, token)
     this.askAgain()
   }
 

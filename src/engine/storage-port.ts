@@ -94,7 +94,7 @@ export interface Loaded {
   readonly side: number
   /** No batch is on the other side. */
   readonly otherSideEmpty: boolean
-  /** Of the journal that was read. */
+  /** Of the records in the journal that was read, however they are stored. */
   readonly journalBytes: number
   /** Of the checkpoint's rows. */
   readonly checkpointBytes: number

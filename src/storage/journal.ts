@@ -26,6 +26,7 @@ import {
 } from '../engine/storage-port.ts'
 import type { Backlog } from './backlog.ts'
 import { Bisection } from './bisection.ts'
+import { Confirmations } from './confirmations.ts'
 import { type BackOffTerms, backOffMs, type Delay } from './delay.ts'
 import { bytesInBatch, HEADER_BYTES, type RecordBatchWriter } from './record-batch.ts'
 
@@ -81,6 +82,7 @@ export class Journal implements RecordLog {
 
   private readonly options: JournalOptions
   private readonly batchBytesMax: number
+  private readonly confirmations: Confirmations
   private gathering: RecordBatchWriter | null = null
   /** Before `gathering`, oldest first. */
   private readonly full: RecordBatchWriter[] = []
@@ -105,6 +107,7 @@ export class Journal implements RecordLog {
     this.options = options
     this.claim = options.claim
     this.batchBytesMax = options.batchBytesMax ?? limits.journalBatchBytesMax
+    this.confirmations = new Confirmations(this, options.delay)
     this.lastPosition = options.loaded.position
     this.side = options.loaded.side
     this.journalBytes = options.loaded.journalBytes
@@ -125,6 +128,7 @@ export class Journal implements RecordLog {
       this.gathering = writer
     }
     writer.append(record)
+    this.confirmations.appended(record)
     this.pendingBytes += size
     this.options.backlog.bytes += size
   }
@@ -153,6 +157,11 @@ export class Journal implements RecordLog {
       return Promise.resolve(this.durableMark >= mark)
     }
     return new Promise((resolve) => this.drains.push({ mark, resolve }))
+  }
+
+  /** The replies to all that is durable are sent; resolves when that is on record, where it matters. */
+  confirm(): Promise<void> {
+    return this.confirmations.confirm()
   }
 
   /** Sends no more; resolves when the append under way is settled. Use `drained` before, to lose nothing. */
@@ -210,7 +219,7 @@ export class Journal implements RecordLog {
     this.sending = null
     this.lastPosition = sending.position
     this.durableMark += sending.count
-    this.journalBytes += sending.bytes.length
+    this.journalBytes += HEADER_BYTES + this.sendingSize
     this.pendingBytes -= this.sendingSize
     options.backlog.bytes -= this.sendingSize
     this.letGo()
@@ -223,6 +232,7 @@ export class Journal implements RecordLog {
     if (wasStalled) options.listener.resumed(this.claim.shard)
     this.resolveDrains()
     options.listener.durable(this.claim.shard)
+    this.confirmations.durable()
   }
 
   /** The bytes of a durable batch may be used again, unless an earlier attempt could still be reading them. */
@@ -280,6 +290,7 @@ export class Journal implements RecordLog {
 
   private end(): void {
     this.isEnded = true
+    this.confirmations.stop()
     this.cancelRetry?.()
     this.cancelRetry = null
     if (!this.isUnderWay) this.settle()

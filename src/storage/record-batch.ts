@@ -49,6 +49,14 @@ export function bytesInBatch(record: Buffer): number {
   return LENGTH_BYTES + record.length
 }
 
+/** What a stored batch has in records, in bytes: what replaying it costs, however well it was packed. */
+export function plainBytesOf(stored: Buffer): number {
+  const isPacked = stored.length >= PACKED_AT && stored[FLAGS_AT] === PACKED_FLAG
+  return (
+    HEADER_BYTES + (isPacked ? stored.readUInt32LE(HEADER_BYTES) : stored.length - HEADER_BYTES)
+  )
+}
+
 /** Gathers records into one buffer, which grows and is used again, and so does another one, for what is packed. */
 export class RecordBatchWriter {
   count = 0

@@ -73,10 +73,11 @@ describe('a worker killed at a push', () => {
 })
 
 describe('a worker killed at a pull', () => {
-  for (const [title, point, attempts] of [
-    ['F04 before it was recorded: the job is delivered again at once', 'flush.before', 0],
-    ['F04 after its commit, before its answer: again after the lease', 'flush.after', 1],
-    ['F04 before its answer was written: again at once', 'pull.reply', 0],
+  for (const [title, point, attempts, leaseMs] of [
+    ['F04 before it was recorded: the job is delivered again at once', 'flush.before', 0, 1500],
+    ['F04 after its commit, before its answer: again after the lease', 'flush.after', 1, 1500],
+    ['F04 the same without a lease: again at once', 'flush.after', 0, 0],
+    ['F04 before its answer was written: again at once', 'pull.reply', 0, 1500],
   ] as const) {
     it(title, async () => {
       const shard = point === 'pull.reply' ? null : SHARD
@@ -85,7 +86,7 @@ describe('a worker killed at a pull', () => {
       const { id } = await scenario.push('job')
       scenario.arm()
       const consumer = scenario.client('consumer')
-      const terms = { queue: QUEUE, count: 0, leaseMs: 1500, waitMs: 0, releaseOnClose: false }
+      const terms = { queue: QUEUE, count: 0, leaseMs, waitMs: 0, releaseOnClose: false }
       await eventually('it is asked', STRIKE_MS_MAX, async () => {
         await consumer.pull(terms)
         return scenario.hasStruck(point, shard)

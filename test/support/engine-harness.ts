@@ -337,7 +337,7 @@ export class EngineHarness {
     }
   }
 
-  private portsOf(shard: ShardId): ShardPorts {
+  portsOf(shard: ShardId): ShardPorts {
     const records = this.records[shard] as Buffer[]
     const { options } = this
     return {

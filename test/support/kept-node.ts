@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, vi } from 'vitest'
 import { Exchange } from '../../src/cluster/exchange.ts'
 import type { ReplyHold } from '../../src/cluster/reply-hold.ts'
-import { ShardKeeper } from '../../src/cluster/shard-keeper.ts'
+import { type OwnedLog, ShardKeeper } from '../../src/cluster/shard-keeper.ts'
 import { ShardRunner } from '../../src/cluster/shard-runner.ts'
 import { holderOf } from '../../src/engine/holder-number.ts'
 import { limits } from '../../src/engine/limits.ts'
@@ -175,7 +175,7 @@ export class KeptWorker {
     claim: Claim,
     loaded: Loaded,
     listener: Parameters<ConstructorParameters<typeof ShardKeeper>[0]['openLog']>[2],
-  ): Journal {
+  ): OwnedLog {
     const journal = new Journal({
       claim,
       storage,

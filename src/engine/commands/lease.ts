@@ -30,6 +30,15 @@ export function giveBack(ctx: ShardContext, unwritten: Unwritten): void {
   }
 }
 
+/** Undoes a delivery that may have reached nobody, unless its consumer has been heard of since. */
+export function giveBackUnconfirmed(ctx: ShardContext, seq: Seq, token: number): void {
+  const page = ctx.state.jobs.find(seq)
+  const row = rowOf(seq)
+  if (page === undefined || page.state[row] !== JobState.active) return
+  const isLeased = ((page.flags[row] as number) & RowFlag.leased) !== 0
+  if (page.token?.[row] === token && !isLeased) returnToQueue(ctx, page, seq)
+}
+
 /** A session is gone: its waiting pulls are forgotten, what it held for its life returns. */
 export function holderClosed(ctx: ShardContext, holder: number): void {
   ctx.state.due.noteStale(ctx.waits.forgetHolder(holder))

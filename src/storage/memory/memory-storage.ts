@@ -16,7 +16,7 @@ import {
   type Storage,
   StorageFault,
 } from '../../engine/storage-port.ts'
-import { readRecordBatch } from '../record-batch.ts'
+import { plainBytesOf, readRecordBatch } from '../record-batch.ts'
 import {
   batchesBehind,
   type MemoryStore,
@@ -85,7 +85,7 @@ export class MemoryStorage implements Storage {
         throw new StorageFault('corrupt', text, false)
       }
       position = batch.position
-      journalBytes += batch.bytes.length
+      journalBytes += plainBytesOf(batch.bytes)
       into.batch(batch.bytes)
     }
     const side = newestPosition(stored.sides[1]) > newestPosition(stored.sides[0]) ? 1 : 0

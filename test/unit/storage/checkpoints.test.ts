@@ -84,7 +84,8 @@ class Owned {
       failed: nothing,
     }
     const backlog = new Backlog(1e9)
-    const { delay } = time
+    // Time of its own: what it waits for is not looked at here.
+    const { delay } = new ManualDelay()
     const options = { claim, storage, loaded, backlog, listener, delay, random: () => 0 }
     const owned = new Owned(new LivingShard(shard), new Journal(options))
     checkpoints.add(owned.journal, loaded)

@@ -5,6 +5,7 @@
 // A position that is missing, or an epoch that is lower than the one before, means that something acknowledged is
 // lost or that somebody wrote who may not have: a StorageFault `corrupt`, and the shard is not served.
 
+import { plainBytesOf } from '../../record-batch.ts'
 import { CopyTuples, corrupt, readInt64 } from './copy-tuples.ts'
 
 const WIDTHS = [8, 8, 0]
@@ -50,7 +51,8 @@ export class JournalDecoder {
     this.epoch = epoch
     const from = froms[Column.records] as number
     const length = lengths[Column.records] as number
-    this.bytes += length
-    this.batch(bytes.subarray(from, from + length))
+    const stored = bytes.subarray(from, from + length)
+    this.bytes += plainBytesOf(stored)
+    this.batch(stored)
   }
 }
