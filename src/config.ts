@@ -16,7 +16,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 export type LogLevel = (typeof logLevels)[number]
 
 const durabilities = ['sync', 'async'] as const
-export type Durability = (typeof durabilities)[number]
+type Durability = (typeof durabilities)[number]
 
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'

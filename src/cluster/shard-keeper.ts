@@ -61,7 +61,7 @@ export interface LogListener {
 }
 
 /** What all journals of this worker have gathered and not sent. */
-export interface Pending {
+interface Pending {
   readonly bytes: number
   readonly bytesMax: number
 }

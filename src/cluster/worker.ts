@@ -49,7 +49,7 @@ export interface WorkerDurable extends Omit<DurableOptions, 'mayAnswer' | 'makeK
 }
 
 /** What the primary is told of. */
-export interface PrimaryHooks {
+interface PrimaryHooks {
   serving(shards: readonly ShardId[]): void
   gone(shards: readonly ShardId[]): void
 }

@@ -1,12 +1,15 @@
 // What the documents say must be what the code does. Each comparison goes both ways.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Op } from '../../src/engine/op.ts'
 import { refusalCodes } from '../../src/engine/refusal.ts'
 import { configurationPage } from '../support/configuration-page.ts'
 
 const protocol = readFileSync('proto/protocol.md', 'utf8')
+const operations = readFileSync('docs/operations.md', 'utf8')
+const durability = readFileSync('docs/durability.md', 'utf8')
 
 describe('the documents', () => {
   it('list every setting in docs/configuration.md (if this fails: make docs)', async () => {
@@ -19,6 +22,24 @@ describe('the documents', () => {
 
   it('list every error code in proto/protocol.md, and no other', () => {
     expect(firstCells(protocol, 'Errors').sort()).toEqual([...refusalCodes].sort())
+  })
+})
+
+describe('what is to be done at 3 a.m.', () => {
+  it('quotes the log as the code writes it', () => {
+    const sources = sourcesBelow('src')
+    const quotes = firstCells(operations, 'At 3 a.m.').map((quote) => quote.replace(' …', ''))
+    expect(quotes.length).toBeGreaterThan(5)
+    expect(quotes.filter((quote) => !sources.includes(quote))).toEqual([])
+  })
+})
+
+describe('what survives', () => {
+  it('names tests that there are', () => {
+    const tests = sourcesBelow('test')
+    const named = [...durability.matchAll(/(?:unit|integration)\/[a-z/-]+ "([^"]+)"/g)]
+    expect(named.length).toBeGreaterThan(5)
+    expect(named.map(([, title = '']) => title).filter((title) => !tests.includes(title))).toEqual([])
   })
 })
 
@@ -42,4 +63,11 @@ function firstCells(page: string, heading: string): string[] {
   if (section === undefined) throw new Error(`no section ${heading}`)
   const cells = [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
   return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word))
+}
+
+/** The text of every TypeScript file below a folder, in one. */
+function sourcesBelow(folder: string): string {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const paths = files.filter((file) => file.endsWith('.ts')).map((file) => join(folder, file))
+  return paths.map((path) => readFileSync(path, 'utf8')).join('\n')
 }

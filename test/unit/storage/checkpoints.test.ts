@@ -64,11 +64,14 @@ beforeEach(() => {
 class Owned {
   readonly living: LivingShard
   readonly journal: Journal
+  /** Of the journal alone. */
+  readonly time: ManualDelay
   private round = 0
 
-  private constructor(living: LivingShard, journal: Journal) {
+  private constructor(living: LivingShard, journal: Journal, time: ManualDelay) {
     this.living = living
     this.journal = journal
+    this.time = time
   }
 
   static async claim(shard: number): Promise<Owned> {
@@ -84,10 +87,10 @@ class Owned {
       failed: nothing,
     }
     const backlog = new Backlog(1e9)
-    // Time of its own: what it waits for is not looked at here.
-    const { delay } = new ManualDelay()
+    const time = new ManualDelay()
+    const { delay } = time
     const options = { claim, storage, loaded, backlog, listener, delay, random: () => 0 }
-    const owned = new Owned(new LivingShard(shard), new Journal(options))
+    const owned = new Owned(new LivingShard(shard), new Journal(options), time)
     checkpoints.add(owned.journal, loaded)
     return owned
   }
@@ -305,7 +308,7 @@ describe('the end', () => {
     const owned = await Owned.claim(3)
     faults.set('append', ['transient'])
     await owned.live()
-    time.pass()
+    owned.time.pass()
     faults.set('append', ['transient'])
     await owned.live()
     expect(owned.journal.side).toBe(1)
