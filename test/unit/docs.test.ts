@@ -39,7 +39,9 @@ describe('what survives', () => {
     const tests = sourcesBelow('test')
     const named = [...durability.matchAll(/(?:unit|integration)\/[a-z/-]+ "([^"]+)"/g)]
     expect(named.length).toBeGreaterThan(5)
-    expect(named.map(([, title = '']) => title).filter((title) => !tests.includes(title))).toEqual([])
+    expect(named.map(([, title = '']) => title).filter((title) => !tests.includes(title))).toEqual(
+      [],
+    )
   })
 })
 
