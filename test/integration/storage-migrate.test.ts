@@ -32,12 +32,14 @@ const later: Migration = {
   name: 'later',
   breaking: false,
   sql: (schema) => `create table ${schema}.later (x int);`,
+  tables: ['later'],
 }
 const breaking: Migration = {
   version: newest + 2,
   name: 'wholly new',
   breaking: true,
   sql: (schema) => `drop table ${schema}.later;`,
+  tables: [],
 }
 
 describe('migrating', () => {
@@ -82,6 +84,7 @@ describe('migrating', () => {
     await bench.sql(`create sequence if not exists public.attempts; select setval('attempts', 1)`)
     const contended = {
       ...later,
+      tables: [],
       sql: () => `do $$ begin if nextval('public.attempts') < 4 then
         raise exception 'busy' using errcode = '55P03'; end if; end $$`,
     }

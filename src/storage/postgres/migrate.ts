@@ -4,7 +4,8 @@
 //    once, also behind a pooler. Who comes second finds it done.
 // 2. Waiting for a lock ends after 3 s and begins anew: DDL in a queue of locks would stop every writer behind it.
 // 3. A schema with a newer *breaking* version is refused. One with newer others is used: an upgrade is under way.
-// 4. A role without the right to create a schema goes on when the schema is there and belongs to it.
+// 4. A schema that lacks a table is refused: nothing is made anew that may have held jobs.
+// 5. A role without the right to create a schema goes on when the schema is there and belongs to it.
 //
 // Neighbours: `schema/migrations.ts` has the versions; `migrate-command.ts` is the command line; `membership.ts`
 // migrates at each start.
@@ -116,10 +117,33 @@ async function nextMigration(
   const check = judge(rows, known)
   if (check.refused) throw newerFault(schema, check)
   const next = known[known.length - check.pending.length]
-  if (next === undefined) return { applied: null, version: check.version }
+  if (next === undefined) {
+    await assertWhole(session, schema, known)
+    return { applied: null, version: check.version }
+  }
   await session.query(once(next.sql(quoted)))
   await session.query(once(insertText(quoted, next)))
   return { applied: { version: next.version, name: next.name }, version: next.version }
+}
+
+/** Somebody may have dropped a table, or restored a part. */
+async function assertWhole(
+  session: Session,
+  schema: string,
+  known: readonly Migration[],
+): Promise<void> {
+  const tables = known.at(-1)?.tables ?? []
+  const { rows } = await session.query<{ name: string }>(
+    once(`select name from unnest($1::text[]) name where to_regclass($2 || '.' || name) is null`),
+    [tables, quoteIdentifier(schema)],
+  )
+  if (rows.length === 0) return
+  const more = rows.length > 1 ? ` and ${rows.length - 1} more` : ''
+  throw new StorageFault(
+    'schema_damaged',
+    `the schema ${schema} has no table ${rows[0]?.name}${more}: restore it from a backup, or use another schema`,
+    false,
+  )
 }
 
 async function makeSchema(session: Session, schema: string): Promise<void> {

@@ -13,9 +13,14 @@ import { historyTable } from './history-table.ts'
 import { views } from './views.ts'
 
 const SIDES = 2
+const slots = Array.from({ length: limits.shards * SIDES }, (_, slot) => slot)
+
+export const journalTables: readonly string[] = [
+  ...['node', 'shard', 'checkpoint', 'history', 'journal', 'job'],
+  ...slots.flatMap((slot) => [`journal_${slot}`, `job_${slot}`]),
+]
 
 export function journal(schema: string): string {
-  const slots = Array.from({ length: limits.shards * SIDES }, (_, slot) => slot)
   return [
     tables(schema),
     ...slots.map((slot) => partition(schema, 'journal', slot)),

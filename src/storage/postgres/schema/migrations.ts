@@ -7,7 +7,7 @@
 //
 // Neighbours: `../migrate.ts` runs them.
 
-import { journal } from './0001-journal.ts'
+import { journal, journalTables } from './0001-journal.ts'
 
 export interface Migration {
   /** Its place in the list below, from 1. */
@@ -16,10 +16,12 @@ export interface Migration {
   readonly breaking: boolean
   /** Statements, run as one transaction. `schema` is quoted. */
   sql(schema: string): string
+  /** All that must be there afterwards, of earlier versions too; names without the schema. */
+  readonly tables: readonly string[]
 }
 
 export const migrations: readonly Migration[] = [
-  { version: 1, name: 'journal', breaking: true, sql: journal },
+  { version: 1, name: 'journal', breaking: true, sql: journal, tables: journalTables },
 ]
 
 /** Which versions a schema has. The first statement of all, so that the others can be counted. */
