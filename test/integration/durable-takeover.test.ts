@@ -110,6 +110,7 @@ describe('crons', () => {
     }
     server.signal('SIGHUP')
     await eventually('all were restarted', 60_000, () => isRestarted(server))
+    await ticksUntil(fromMs + 10_000)
     const toMs = Date.now()
     const expected: string[] = []
     for (let ms = Math.ceil(fromMs / 1000) * 1000; ms <= toMs; ms += 1000) {
@@ -207,7 +208,7 @@ const handOvers = (server: ServerProcess): number =>
   server.log.filter(({ msg }) => msg === 'handing over the shards of a worker').length
 
 /** Some ticks come meanwhile. */
-const ticksUntil = (ms: number): Promise<void> => eventually('time', 5000, () => Date.now() > ms)
+const ticksUntil = (ms: number): Promise<void> => eventually('time', 10_000, () => Date.now() > ms)
 
 /** What the sums say, again and again; refusals, which are fair, are left out. */
 async function askSums(client: WireClient, isOver: () => boolean): Promise<string[]> {
