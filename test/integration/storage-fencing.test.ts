@@ -282,14 +282,21 @@ describe('a statement that PostgreSQL gives up', () => {
     const node = await bench.node()
     const takers = await Promise.all([1, 2, 3, 4].map(() => bench.worker(node)))
     const orders = [some, [...some].reverse(), some, [...some].reverse()]
-    const taken = await Promise.all(takers.map((taker, i) => taker.claim(orders[i] ?? [])))
-    // Each took all from the one before; the last one has them.
-    expect(
-      taken
-        .flat()
-        .map((claim) => claim.epoch)
-        .sort(),
-    ).toEqual([1, 2, 3, 4].flatMap((epoch) => some.map(() => epoch)))
+    const claims = await Promise.allSettled(takers.map((taker, i) => taker.claim(orders[i] ?? [])))
+    // Each took all from the one before and ended its sessions, perhaps before it had heard of its own claim.
+    for (const claim of claims) {
+      if (claim.status === 'rejected') {
+        expect(claim.reason).toMatchObject({ code: '57P01', retryable: true })
+      } else {
+        expect(claim.value).toHaveLength(some.length)
+        expect(new Set(claim.value.map(({ epoch }) => epoch)).size).toBe(1)
+      }
+    }
+    const last = await bench.sql<{ epoch: string }>(
+      `select epoch from ${schema}.shard where shard = any($1)`,
+      [some],
+    )
+    expect(last.map(({ epoch }) => Number(epoch))).toEqual(some.map(() => takers.length))
   })
 })
 
@@ -350,7 +357,7 @@ describe('a database with its own ideas', () => {
 })
 
 describe('a side of the journal', () => {
-  it('is not emptied while somebody reads it, and appends do not wait', async () => {
+  it('is not emptied while somebody reads it, and appends hardly wait', async () => {
     const shard = shards++
     const owned = await bench.owned(shard, await bench.node())
     await untilKnown(owned, 1)

@@ -59,8 +59,8 @@ const LOCK_TIMEOUT_MS = 3000
 const BYTES_PER_MS_MIN = 500
 /** Shards that are loaded at the same time. */
 const LOADERS = 2
-/** What empties a side waits for its readers this long; other readers queue behind it, appends never do. */
-const EMPTY_LOCK_TIMEOUT_MS = 200
+/** What empties a side waits for its readers this long. Whatever reads the side, appends too, queues behind it. */
+const EMPTY_LOCK_TIMEOUT_MS = 50
 /** How often one append asks again by itself after it had to wait for an earlier attempt. */
 const APPEND_LOOKS_MAX = 3
 
