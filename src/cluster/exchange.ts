@@ -127,7 +127,7 @@ export class Exchange implements Gate {
         log.warn({ count }, 'mail between shards was dropped: no owner for too long'),
     })
     const { durable } = options
-    this.hold = durable === null ? null : new ReplyHold(this, durable.waits)
+    this.hold = durable === null ? null : new ReplyHold(this, codec, durable.waits)
     const { hold } = this
     this.runner = options.makeRunner(this.mails, hold)
     const { runner } = this

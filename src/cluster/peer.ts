@@ -30,6 +30,7 @@ import {
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
 import type { ReplyHold } from './reply-hold.ts'
+import { reqIdOf } from './req-id.ts'
 import { isPull } from './request.ts'
 import type { Runner } from './runner.ts'
 
@@ -191,7 +192,10 @@ export class Peer implements FrameHandler {
     if (refusal !== null) return codec.reply(command, slot).refused(refusal)
     if (shard === ANY_SHARD && !this.ownsAll()) return this.notOwner(no, bytes, lineFrom, lineTo)
     const { hold } = this.host
-    const out = hold === null ? slot : hold.slot(slot, this.bounceOf(no, bytes, lineFrom, lineTo))
+    const out =
+      hold === null
+        ? slot
+        : hold.slot(slot, reqIdOf(command), this.bounceOf(no, bytes, lineFrom, lineTo))
     runner.executeAway(command, codec.reply(command, out), holder)
     const held = runner.takeHeldSlots()
     if (held !== null) slot.fence(held)

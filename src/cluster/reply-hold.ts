@@ -14,8 +14,9 @@
 // 5. A pull keeps its frame, so that it can be asked again elsewhere when its shard moves (`bounce`).
 
 import { ByteWriter } from '../engine/byte-writer.ts'
-import type { DurableLog, ReplySlot, Unwritten } from '../engine/ports.ts'
+import type { DurableLog, ReplySlot, Unwritten, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
+import { refuse } from './refuse.ts'
 
 const GROUP_BYTES = 1024
 /** A group's writer keeps what it has grown to, for the next group: growing again for each turn's replies costs more than writing them. */
@@ -25,6 +26,7 @@ const SPARE_BYTES_MAX = 8 * 1024 * 1024
 
 interface Item {
   readonly slot: ReplySlot
+  readonly reqId: string
   readonly from: number
   readonly to: number
   readonly handed: Unwritten | null
@@ -75,6 +77,7 @@ export class ReplyHold {
   /** While it is set, a waiting pull that ends is asked again elsewhere. */
   isBouncing = false
   private readonly owner: HoldOwner
+  private readonly codec: WireCodec
   private readonly waits: boolean
   private group = new Group(new ByteWriter(GROUP_BYTES))
   /** Of groups that are over. */
@@ -90,14 +93,15 @@ export class ReplyHold {
   /** With records that are not on their way yet. */
   private unflushed = new Set<DurableLog>()
 
-  constructor(owner: HoldOwner, waits: boolean) {
+  constructor(owner: HoldOwner, codec: WireCodec, waits: boolean) {
     this.owner = owner
+    this.codec = codec
     this.waits = waits
   }
 
-  /** `bounce` takes a pull whose shard moves on; null for what does not wait. */
-  slot(slot: ReplySlot, bounce: (() => void) | null): ReplySlot {
-    return new HeldSlot(this, slot, bounce)
+  /** `reqId`: raw JSON, or ''. `bounce` takes a pull whose shard moves on; null for what does not wait. */
+  slot(slot: ReplySlot, reqId: string, bounce: (() => void) | null): ReplySlot {
+    return new HeldSlot(this, slot, reqId, bounce)
   }
 
   /** The replies made since the last turn wait for these. */
@@ -221,11 +225,10 @@ export class ReplyHold {
     if (group.isOver) return
     group.isOver = true
     const { bytes } = group.writer
-    for (const { slot, from, to, handed } of group.items) {
+    for (const { slot, reqId, from, to, handed } of group.items) {
       if (handed !== null) this.owner.giveBack(handed)
       if (isRefusal(bytes, from)) send(slot, bytes, from, to, null)
-      else
-        refuseLine(slot, reqIdOf(bytes, from, to), handed === null ? refusal : refusals.unavailable)
+      else refuse(this.codec, slot, reqId, handed === null ? refusal : refusals.unavailable)
     }
     this.ended(group)
   }
@@ -268,12 +271,14 @@ export class ReplyHold {
 class HeldSlot implements ReplySlot {
   private readonly hold: ReplyHold
   private readonly slot: ReplySlot
+  private readonly reqId: string
   private readonly bounce: (() => void) | null
   private from = 0
 
-  constructor(hold: ReplyHold, slot: ReplySlot, bounce: (() => void) | null) {
+  constructor(hold: ReplyHold, slot: ReplySlot, reqId: string, bounce: (() => void) | null) {
     this.hold = hold
     this.slot = slot
+    this.reqId = reqId
     this.bounce = bounce
   }
 
@@ -292,13 +297,13 @@ class HeldSlot implements ReplySlot {
   }
 
   close(handed: Unwritten | null): void {
-    const { hold, slot, bounce, from } = this
+    const { hold, slot, reqId, bounce, from } = this
     if (hold.isBouncing && bounce !== null && handed === null) {
       hold.writer.length = from
       bounce()
       return
     }
-    hold.add({ slot, from, to: hold.writer.length, handed })
+    hold.add({ slot, reqId, from, to: hold.writer.length, handed })
   }
 }
 
@@ -313,28 +318,8 @@ function send(
   slot.close(handed)
 }
 
-function refuseLine(slot: ReplySlot, reqId: string, refusal: Refusal): void {
-  const out = slot.open()
-  out.ascii('{"ok":false')
-  if (reqId !== '') out.ascii(`,"reqId":${reqId}`)
-  out.ascii(`,"error":${JSON.stringify(refusal.text)},"code":"${refusal.code}"}\n`)
-  slot.close(null)
-}
-
 const OK_TRUE = '{"ok":true'
-const REQ_ID = ',"reqId":'
-/** More than a `reqId` may have. */
-const REQ_ID_BYTES = 1024
 
 function isRefusal(bytes: Buffer, from: number): boolean {
   return bytes.toString('latin1', from, from + OK_TRUE.length) !== OK_TRUE
-}
-
-/** The raw text of the second key of a reply line, if that is its `reqId`; '' if not. */
-function reqIdOf(bytes: Buffer, from: number, to: number): string {
-  const at = from + OK_TRUE.length
-  const valueAt = at + REQ_ID.length
-  if (bytes.toString('latin1', at, valueAt) !== REQ_ID) return ''
-  const text = bytes.toString('latin1', valueAt, Math.min(to, valueAt + REQ_ID_BYTES))
-  return /^(?:"(?:[^"\\]|\\.)*"|[^,}]*)/.exec(text)?.[0] ?? ''
 }

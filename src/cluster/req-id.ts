@@ -3,11 +3,18 @@
 // A hit costs a full scan, a miss means that a failure of this one command, if its owner dies, is answered
 // without its `reqId`. So the middle of a long frame, where the jobs are, is not searched.
 
+import type { Command } from '../engine/command.ts'
+
 const HEAD_BYTES = 192
 const TAIL_BYTES = 96
 const LETTER_D = 0x64
 const LETTER_I = 0x49
 const LETTER_Q = 0x71
+
+/** Raw JSON of the command's reqId, a character per byte; '' when it has none. */
+export function reqIdOf({ bytes, reqIdFrom, reqIdTo }: Command): string {
+  return reqIdFrom < 0 ? '' : bytes.toString('latin1', reqIdFrom, reqIdTo)
+}
 
 export function findReqId(bytes: Buffer, from: number, to: number): boolean {
   if (to - from <= HEAD_BYTES + TAIL_BYTES) return occurs(bytes, from, to)

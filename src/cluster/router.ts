@@ -23,8 +23,9 @@ import type { Gathers } from './gather.ts'
 import { HELD_MS_MAX, Held } from './held.ts'
 import type { Link } from './link.ts'
 import type { Turn } from './outbox.ts'
+import { refuse } from './refuse.ts'
 import type { ReplyHold } from './reply-hold.ts'
-import { findReqId } from './req-id.ts'
+import { findReqId, reqIdOf } from './req-id.ts'
 import { isPull, mayRunTwice, Request } from './request.ts'
 import { type Routes, routeOfCommand, SEVERAL } from './routes.ts'
 import type { Runner } from './runner.ts'
@@ -52,12 +53,10 @@ export interface RouterDeps {
 
 /** In the list of what is held: not a shard. */
 const ALL_SHARDS = limits.shards
-const NO_LINE = Buffer.alloc(0)
 
 export class Router {
   private readonly deps: RouterDeps
   private readonly command = new Command()
-  private readonly failed = new Command()
   private readonly held: Held
   /** The request that is being read anew; its deadline holds on. */
   private again: Request | null = null
@@ -156,12 +155,15 @@ export class Router {
     slot: ReplySlot,
     session: Session,
   ): void {
-    const { op, reqIdFrom, reqIdTo, bytes: read } = this.command
-    if (!isPull(op)) return this.run(hold.slot(slot, null), session)
-    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
-    const request = new Request(op, shard, false, slot, session, lineOf(bytes, from, to), reqId)
-    const bounce = (): void => this.holdOrFail(request)
-    this.run(hold.slot(slot, bounce), session)
+    const { op } = this.command
+    const reqId = reqIdOf(this.command)
+    if (!isPull(op)) return this.run(hold.slot(slot, reqId, null), session)
+    const line = lineOf(bytes, from, to)
+    const request = new Request(op, shard, false, slot, session, line, reqId)
+    this.run(
+      hold.slot(slot, reqId, () => this.holdOrFail(request)),
+      session,
+    )
   }
 
   /** Asks all shards, when all are there: a sum over some of them would be wrong without saying so. */
@@ -174,10 +176,8 @@ export class Router {
   ): void {
     const { command } = this
     const { codec, routes, gathers } = this.deps
-    const { op, reqIdFrom, reqIdTo, bytes: read } = command
-    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
-    const request = new Request(op, ALL_SHARDS, true, slot, session, lineOf(bytes, from, to), reqId)
-    request.deadlineMs = this.again?.deadlineMs ?? 0
+    const { op } = command
+    const request = this.requestOf(ALL_SHARDS, true, slot, session, lineOf(bytes, from, to))
     if (!routes.allOwned) return this.holdOrFail(request)
     gathers.start(op, codec.reply(command, slot), () => this.holdOrFail(request))
   }
@@ -192,7 +192,9 @@ export class Router {
     const { command } = this
     const { codec, routes } = this.deps
     const owner = routes.ownerOfIds(command.ids, command.idCount)
-    if (owner === routes.me) return this.run(this.deps.hold?.slot(slot, null) ?? slot, session)
+    if (owner === routes.me) {
+      return this.run(this.deps.hold?.slot(slot, reqIdOf(command), null) ?? slot, session)
+    }
     if (owner !== SEVERAL) {
       const shard = shardOfId(command.ids[0] as number)
       return this.forward(shard, true, bytes, from, to, slot, session)
@@ -213,13 +215,9 @@ export class Router {
     slot: ReplySlot,
     session: Session,
   ): void {
-    const { op, reqIdFrom, reqIdTo, bytes: read } = this.command
     const { routes, ways } = this.deps
-    if (reqIdFrom >= 0) slot.unordered = true
-    const reqId = reqIdFrom < 0 ? '' : read.toString('latin1', reqIdFrom, reqIdTo)
-    const line = mayRunTwice(op) ? lineOf(bytes, from, to) : null
-    const request = new Request(op, shard, severalShards, slot, session, line, reqId)
-    request.deadlineMs = this.again?.deadlineMs ?? 0
+    const line = mayRunTwice(this.command.op) ? lineOf(bytes, from, to) : null
+    const request = this.requestOf(shard, severalShards, slot, session, line)
     const owner = routes.ownerOf(shard)
     const way = owner === NOBODY || this.held.has(shard) ? null : ways.to(owner)
     if (way === null) {
@@ -230,6 +228,21 @@ export class Router {
     if (!way.send(request, bytes, from, to)) this.fail(request, refusals.unavailable)
   }
 
+  /** `command`, to be answered later or elsewhere. */
+  private requestOf(
+    shard: number,
+    severalShards: boolean,
+    slot: ReplySlot,
+    session: Session,
+    line: Buffer | null,
+  ): Request {
+    const reqId = reqIdOf(this.command)
+    if (reqId !== '') slot.unordered = true
+    const request = new Request(this.command.op, shard, severalShards, slot, session, line, reqId)
+    request.deadlineMs = this.again?.deadlineMs ?? 0
+    return request
+  }
+
   private holdOrFail(request: Request): void {
     // Whoever moves the session has the pull's frame, and asks again where it goes.
     if (request.session.leaving && isPull(request.op)) return
@@ -238,13 +251,7 @@ export class Router {
   }
 
   private fail(request: Request, refusal: Refusal): void {
-    const { failed } = this
-    const { op, reqId, slot } = request
-    failed.op = op as Command['op']
-    failed.bytes = reqId === '' ? NO_LINE : Buffer.from(reqId, 'latin1')
-    failed.reqIdFrom = reqId === '' ? -1 : 0
-    failed.reqIdTo = failed.bytes.length
-    this.deps.codec.reply(failed, slot).refused(refusal)
+    refuse(this.deps.codec, request.slot, request.reqId, refusal)
   }
 
   /**

@@ -33,6 +33,7 @@ class Bench {
     const { returned } = this
     this.hold = new ReplyHold(
       { giveBack: (handed) => returned.push(handed), mayAnswer: () => this.mayAnswer },
+      wireCodec,
       waits,
     )
   }
@@ -50,7 +51,8 @@ class Bench {
       command.reqIdFrom = 0
       command.reqIdTo = command.bytes.length
     }
-    return wireCodec.reply(command, this.hold.slot(new NamedSlot(name, this.sent), bounce))
+    const slot = new NamedSlot(name, this.sent)
+    return wireCodec.reply(command, this.hold.slot(slot, reqId ?? '', bounce))
   }
 
   turn(...logs: FakeLog[]): void {
@@ -226,7 +228,7 @@ describe('records that are not durable in time', () => {
   it('give back the jobs of a pull, which did not run', () => {
     const bench = new Bench()
     bench.log.append()
-    const slot = bench.hold.slot(new NamedSlot('pull', bench.sent), null)
+    const slot = bench.hold.slot(new NamedSlot('pull', bench.sent), '', null)
     slot.open().ascii('{"ok":true,"job":{"id":7}}\n')
     slot.close(handed)
     bench.turn()
