@@ -185,23 +185,9 @@ function openLog(
       resumed: () => listener.resumed(),
       fenced: () => listener.fenced(),
       failed: (_shard, fault, isFound) => listener.failed(fault, isFound),
+      ended: () => checkpoints.remove(shard),
     },
   })
   checkpoints.add(journal, loaded)
-  return {
-    get mark() {
-      return journal.mark
-    },
-    get durableMark() {
-      return journal.durableMark
-    },
-    append: (record) => journal.append(record),
-    flush: () => journal.flush(),
-    drained: () => journal.drained(),
-    confirm: () => journal.confirm(),
-    stop() {
-      checkpoints.remove(shard)
-      return journal.stop()
-    },
-  }
+  return journal
 }

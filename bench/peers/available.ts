@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Bench } from '../scenarios/bench.ts'
 import {
+  type Installed,
   type NativePeers,
   type NpmPeers,
   nativePeers,
@@ -19,19 +20,11 @@ export function nativePeersOrSkip(
   scenario: string,
   what: string,
 ): NativePeers | undefined {
-  if (!bench.mode.peers) return undefined
-  const found = nativePeers(cache)
-  if (found.ok) return found.peer
-  bench.report.skip(scenario, what, found.reason)
-  return undefined
+  return orSkip(bench, scenario, what, nativePeers)
 }
 
 export function npmPeersOrSkip(bench: Bench, scenario: string, what: string): NpmPeers | undefined {
-  if (!bench.mode.peers) return undefined
-  const found = npmPeers(cache)
-  if (found.ok) return found.peer
-  bench.report.skip(scenario, what, found.reason)
-  return undefined
+  return orSkip(bench, scenario, what, npmPeers)
 }
 
 export function postgresPeersOrSkip(
@@ -39,8 +32,17 @@ export function postgresPeersOrSkip(
   scenario: string,
   what: string,
 ): PostgresPeers | undefined {
+  return orSkip(bench, scenario, what, postgresPeers)
+}
+
+function orSkip<Peers>(
+  bench: Bench,
+  scenario: string,
+  what: string,
+  install: (cache: string) => Installed<Peers>,
+): Peers | undefined {
   if (!bench.mode.peers) return undefined
-  const found = postgresPeers(cache)
+  const found = install(cache)
   if (found.ok) return found.peer
   bench.report.skip(scenario, what, found.reason)
   return undefined

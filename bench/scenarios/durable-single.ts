@@ -4,6 +4,7 @@ import type { Server } from '../servers/server.ts'
 import { type Bench, type Scenario, standard, withServers } from './bench.ts'
 import { addComparison, inTurn, ratioAtLeast, type Side, timed } from './compare.ts'
 import { bestOf, type Peer, withStage } from './durable-stage.ts'
+import { pushSingly } from './single.ts'
 
 const name = 'durable-single'
 
@@ -42,21 +43,7 @@ export const durableSingle: Scenario = {
 }
 
 function ourSide(bench: Bench, side: string, server: Server, connections: number): Side {
-  const slices = async () => [
-    await timed(server, () =>
-      bench.load.run({
-        kind: 'push',
-        at: server.at,
-        queues: [bench.newQueue('single')],
-        connections,
-        depth: 1,
-        batch: 0,
-        dataBytes: standard.dataBytes,
-        warmupMs: bench.mode.warmupMs,
-        measureMs: bench.mode.sliceMs,
-      }),
-    ),
-  ]
+  const slices = async () => [await timed(server, () => pushSingly(bench, server, connections))]
   return { name: side, server, slices }
 }
 

@@ -37,7 +37,7 @@ export const single: Scenario = {
   },
 }
 
-function pushSingly(bench: Bench, server: Server, connections: number) {
+export function pushSingly(bench: Bench, server: Server, connections: number) {
   return bench.load.run({
     kind: 'push',
     at: server.at,

@@ -21,7 +21,7 @@ import {
 import type { Queue } from './queue.ts'
 import { RecordWriter } from './record-bytes.ts'
 import type { ShardState } from './shard-state.ts'
-import type { JobRow } from './storage-port.ts'
+import { emptyJobRow, type JobRow } from './storage-port.ts'
 
 export const META_VERSION = 1
 
@@ -34,7 +34,7 @@ export function forEachJob(state: ShardState, each: (row: JobRow) => void): void
 
 /** The same for whoever must pause between rows. The state must not change meanwhile. */
 export function* jobRows(state: ShardState): Generator<JobRow, void> {
-  const row = emptyRow()
+  const row = emptyJobRow()
   const runs: [seq: Seq, count: number, finishedAtMs: number][] = []
   state.finished.eachRun((seq, count, finishedAtMs) => runs.push([seq, count, finishedAtMs]))
   for (const [first, count, finishedAtMs] of runs) {
@@ -185,30 +185,4 @@ function restOf(rare: RareFields): string {
   if (rare.message !== null) rest.message = rare.message
   if (rare.error !== null) rest.error = rare.error
   return JSON.stringify(rest)
-}
-
-function emptyRow(): JobRow {
-  return {
-    id: 0,
-    queue: '',
-    state: '',
-    priority: 0,
-    attempts: 0,
-    maxAttempts: 0,
-    createdAtMs: 0,
-    runAtMs: 0,
-    startedAtMs: 0,
-    finishedAtMs: 0,
-    backoffMs: 0,
-    ttlMs: 0,
-    timeoutMs: 0,
-    progress: 0,
-    token: 0,
-    leaseMs: 0,
-    leaseUntilMs: 0,
-    holder: 0,
-    data: Buffer.alloc(0),
-    result: null,
-    rest: null,
-  }
 }

@@ -8,6 +8,8 @@
 
 import type { Seq, ShardId } from './job-id.ts'
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** The right to write for a shard, until somebody claims it anew. */
 export interface Claim {
   readonly shard: ShardId
@@ -73,6 +75,32 @@ export interface JobRow {
   result: Buffer | null
   /** What few jobs have, as JSON, or null: unique key, dependencies, tags, message, error. */
   rest: string | null
+}
+
+export function emptyJobRow(): JobRow {
+  return {
+    id: 0,
+    queue: '',
+    state: '',
+    priority: 0,
+    attempts: 0,
+    maxAttempts: 0,
+    createdAtMs: 0,
+    runAtMs: 0,
+    startedAtMs: 0,
+    finishedAtMs: 0,
+    backoffMs: 0,
+    ttlMs: 0,
+    timeoutMs: 0,
+    progress: 0,
+    token: 0,
+    leaseMs: 0,
+    leaseUntilMs: 0,
+    holder: 0,
+    data: NO_BYTES,
+    result: null,
+    rest: null,
+  }
 }
 
 /** Receives what survived of one shard, in this order; the engine's `restore.ts` is one. */

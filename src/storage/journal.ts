@@ -46,6 +46,8 @@ export interface JournalListener {
    * When the journal could find the record, it is number `durableMark + 1` and `isFound` is true.
    */
   failed(shard: number, fault: StorageFault, isFound: boolean): void
+  /** Nothing more is sent, for one of these reasons or because it was stopped. Told once. */
+  ended(shard: number): void
 }
 
 export interface JournalOptions {
@@ -74,7 +76,7 @@ export class Journal implements RecordLog {
   pendingBytes = 0
   /** Of the newest durable batch. */
   lastPosition: number
-  /** Of durable batches behind the last checkpoint, as they are stored: packed. */
+  /** Of durable batches behind the last checkpoint, before they were packed. */
   journalBytes: number
   /** Where the next new batch goes. */
   side: number
@@ -289,6 +291,7 @@ export class Journal implements RecordLog {
   }
 
   private end(): void {
+    if (!this.isEnded) this.options.listener.ended(this.claim.shard)
     this.isEnded = true
     this.confirmations.stop()
     this.cancelRetry?.()

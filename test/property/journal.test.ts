@@ -87,6 +87,7 @@ class Run {
       batchBytesMax: this.batchBytesMax,
       listener: {
         durable: tell('durable'),
+        ended: () => undefined,
         stalled: tell('stalled'),
         resumed: tell('resumed'),
         fenced: tell('fenced'),

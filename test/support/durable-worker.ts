@@ -198,7 +198,13 @@ export class DurableWorker {
 
 function nothing(): void {}
 
-const silent = { stalled: nothing, resumed: nothing, fenced: nothing, failed: nothing }
+const silent = {
+  stalled: nothing,
+  resumed: nothing,
+  fenced: nothing,
+  failed: nothing,
+  ended: nothing,
+}
 
 /** As soon as everything else has had its turn. */
 const soon: Delay = (_ms, then) => {

@@ -189,6 +189,7 @@ export class KeptWorker {
         resumed: () => listener.resumed(),
         fenced: () => listener.fenced(),
         failed: (_shard, fault, isFound) => listener.failed(fault, isFound),
+        ended: () => undefined,
       },
     })
     this.journals.set(claim.shard, journal)
@@ -312,3 +313,18 @@ export async function pass(ms: number): Promise<void> {
 }
 
 let lastHolder = 0
+
+export const pushTo = (queue: string, data: unknown = 1, options: object = {}) => ({
+  cmd: 'PUSH',
+  queue,
+  data,
+  ...options,
+})
+
+/** What is there. */
+export const pullFrom = (queue: string, options: object = {}) => ({
+  cmd: 'PULL',
+  queue,
+  wait: 0,
+  ...options,
+})

@@ -2,25 +2,19 @@
 
 import { describe, expect, it } from 'vitest'
 import { Pending } from '../../support/engine-harness.ts'
-import { type KeptWorker, oneWorker, pass, settled } from '../../support/kept-node.ts'
+import {
+  type KeptWorker,
+  oneWorker,
+  pass,
+  pullFrom,
+  pushTo,
+  settled,
+} from '../../support/kept-node.ts'
 import { queueInShard } from '../../support/queue-names.ts'
 
 const [A, B] = [3, 4]
 const Q = queueInShard(A)
 const Q2 = queueInShard(B)
-
-const pushTo = (queue: string, data: unknown = 1, options: object = {}) => ({
-  cmd: 'PUSH',
-  queue,
-  data,
-  ...options,
-})
-const pullFrom = (queue: string, options: object = {}) => ({
-  cmd: 'PULL',
-  queue,
-  wait: 0,
-  ...options,
-})
 
 describe('a database that does not answer', () => {
   const spells: Record<string, (worker: KeptWorker) => void> = {

@@ -9,26 +9,21 @@ import { Op } from '../../../src/engine/op.ts'
 import type { Session } from '../../../src/engine/ports.ts'
 import { Pending } from '../../support/engine-harness.ts'
 import { type FaultKind, type FaultyCall, FaultyStorage } from '../../support/faulty-storage.ts'
-import { KeptNode, type KeptWorker, oneWorker, pass, settled } from '../../support/kept-node.ts'
+import {
+  KeptNode,
+  type KeptWorker,
+  oneWorker,
+  pass,
+  pullFrom,
+  pushTo,
+  settled,
+} from '../../support/kept-node.ts'
 import { queueInShard } from '../../support/queue-names.ts'
 
 const [A, B] = [3, 4]
 const Q = queueInShard(A)
 const Q2 = queueInShard(B)
 const OTHER = queueInShard(A, 'other')
-
-const pushTo = (queue: string, data: unknown = 1, options: object = {}) => ({
-  cmd: 'PUSH',
-  queue,
-  data,
-  ...options,
-})
-const pullFrom = (queue: string, options: object = {}) => ({
-  cmd: 'PULL',
-  queue,
-  wait: 0,
-  ...options,
-})
 
 describe('a shard that was granted', () => {
   it('serves when its new owner is on record, and not before', async () => {

@@ -85,6 +85,7 @@ class Owned {
       resumed: nothing,
       fenced: nothing,
       failed: nothing,
+      ended: (shard) => checkpoints.remove(shard),
     }
     const backlog = new Backlog(1e9)
     const time = new ManualDelay()

@@ -13,6 +13,7 @@ let desk: AppendDesk
 let time: ManualDelay
 let backlog: Backlog
 let told: string[]
+let ended: number[]
 let journal: Journal
 
 let listener: JournalListener
@@ -35,12 +36,14 @@ beforeEach(() => {
   time = new ManualDelay()
   backlog = new Backlog(1000)
   told = []
+  ended = []
   listener = {
     durable: (shard) => void told.push(`durable ${shard} ${journal.durableMark}`),
     stalled: (shard, fault) => void told.push(`stalled ${shard} ${fault.code}`),
     resumed: (shard) => void told.push(`resumed ${shard}`),
     fenced: (shard) => void told.push(`fenced ${shard}`),
     failed: (shard, fault, isFound) => void told.push(`failed ${shard} ${fault.code} ${isFound}`),
+    ended: (shard) => void ended.push(shard),
   }
   journal = make()
 })
@@ -224,6 +227,7 @@ describe('a fenced journal', () => {
     expect([journal.mark, journal.durableMark]).toEqual([3, 0])
     expect([journal.pendingBytes, backlog.bytes]).toEqual([0, 0])
     expect(journal.isEnded).toBe(true)
+    expect(ended).toEqual([journal.claim.shard])
   })
 })
 
@@ -402,6 +406,7 @@ describe('an end', () => {
     expect(desk.attempts).toHaveLength(1)
     expect(told).toEqual([])
     await journal.stop()
+    expect(ended).toEqual([journal.claim.shard])
   })
 
   it('drained: everything gathered is durable, flushed or not', async () => {

@@ -5,7 +5,7 @@
 // The meta comes first because it was written first, and a table that nothing was deleted from is read in that order
 // (with `synchronize_seqscans` off); anything else is a StorageFault `corrupt`.
 
-import type { JobRow, ShardReader } from '../../../engine/storage-port.ts'
+import { emptyJobRow, type ShardReader } from '../../../engine/storage-port.ts'
 import { CopyTuples, corrupt, readInt64 } from './copy-tuples.ts'
 import { Column, jobWidths, stateBytes } from './job-columns.ts'
 
@@ -20,7 +20,7 @@ export class JobDecoder {
   private pieces: Buffer[] = []
   private metaGiven = false
   private queueBytes = NO_BYTES
-  private readonly row = emptyRow()
+  private readonly row = emptyJobRow()
 
   constructor(slot: number, into: Pick<ShardReader, 'meta' | 'job'>) {
     this.slot = slot
@@ -133,30 +133,4 @@ function isSame(bytes: Buffer, from: number, to: number, other: Buffer): boolean
   if (to - from !== length) return false
   for (let i = 0; i < length; i++) if (bytes[from + i] !== other[i]) return false
   return true
-}
-
-function emptyRow(): JobRow {
-  return {
-    id: 0,
-    queue: '',
-    state: '',
-    priority: 0,
-    attempts: 0,
-    maxAttempts: 0,
-    createdAtMs: 0,
-    runAtMs: 0,
-    startedAtMs: 0,
-    finishedAtMs: 0,
-    backoffMs: 0,
-    ttlMs: 0,
-    timeoutMs: 0,
-    progress: 0,
-    token: 0,
-    leaseMs: 0,
-    leaseUntilMs: 0,
-    holder: 0,
-    data: NO_BYTES,
-    result: null,
-    rest: null,
-  }
 }
