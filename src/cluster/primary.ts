@@ -5,8 +5,9 @@
 //
 // 1. No client byte passes through here (but `node:cluster` accepts the connections and hands them out).
 // 2. A worker's shards get new owners the moment its death is seen. In memory mode their jobs are gone, and
-//    the log says how many.
-// 3. Shards stay where they are, except empty ones: those may go to a worker that has too few.
+//    the log says how many; with a database the new owners recover them, and are named to the others when they serve.
+// 3. Shards stay where they are while no worker has too few. Then some move: empty ones, or with a database any,
+//    a few at a time.
 // 4. It kills its own children only.
 
 import cluster, { type Worker } from 'node:cluster'
@@ -19,7 +20,7 @@ import { limits } from '../engine/limits.ts'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
-import { RollingRestart } from './rolling-restart.ts'
+import { HANDED_AT_ONCE, RollingRestart } from './rolling-restart.ts'
 import { ShardTable } from './shard-table.ts'
 import { silence } from './silence.ts'
 
@@ -27,7 +28,6 @@ import { silence } from './silence.ts'
 const DEATHS_AT_START_MAX = 3
 /** A terminal, npm and a supervisor may each pass on one and the same Ctrl-C. */
 const SAME_SIGNAL_MS = 1000
-const MOVED_AT_ONCE = 4
 /** Shards that take longer to recover do not keep the others from being served. */
 const RECOVERY_MS_MAX = 10_000
 /** Between two requests to one worker to give back empty shards. */
@@ -420,7 +420,7 @@ export class Primary {
 
   /** Shards that hold jobs are moved a few at a time: who asks for them waits meanwhile. */
   private movable(count: number): number {
-    return this.options.isDurable ? Math.min(count, MOVED_AT_ONCE) : count
+    return this.options.isDurable ? Math.min(count, HANDED_AT_ONCE) : count
   }
 
   /** Those that may get shards. */

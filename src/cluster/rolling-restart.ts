@@ -14,7 +14,7 @@ import type { Log } from './log.ts'
 /** One step: recovering the shards of a worker, or moving its connections. */
 const STEP_MS_MAX = 60_000
 /** Shards that are between two workers at the same time. */
-const HANDED_AT_ONCE = 4
+export const HANDED_AT_ONCE = 4
 
 /** What it needs of the primary. */
 export interface RestartHost {
