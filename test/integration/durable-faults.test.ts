@@ -9,6 +9,7 @@ import {
   Load,
   ownDatabase,
   startDurable,
+  untilRead,
 } from '../support/durable-server.ts'
 import { eventually } from '../support/eventually.ts'
 import { queryOnce } from '../support/own-postgres.ts'
@@ -66,6 +67,7 @@ describe('PostgreSQL that is away', () => {
     expect(tookMs).toBeLessThan(2000)
     expect(await waiter.answer()).toMatchObject({ ok: true, job: { id: late } })
     expect(await other.pull('held')).toMatchObject({ id: held, attempts: 0 })
+    await untilRead(client, kept)
     const jobs = await drainQueue(client, A)
     expect(jobs.map(({ data }) => data)).toEqual(['kept', 'under way'])
     expect(server.log.filter(({ msg }) => msg.includes('a worker died'))).toEqual([])
@@ -100,8 +102,11 @@ describe('PostgreSQL that is away', () => {
     expect(new Set(answers.map(({ code }) => code))).toEqual(new Set(['outcome_unknown']))
     expect(tookMs).toBeLessThan(10_000)
     postgres.resume()
-    await Promise.all(clients.map((client, i) => client.push(queues[i] as string, 'after')))
+    const ids = await Promise.all(
+      clients.map((client, i) => client.push(queues[i] as string, 'after')),
+    )
     for (const [i, client] of clients.entries()) {
+      await untilRead(client, ids[i] as number)
       const data = (await drainQueue(client, queues[i] as string)).map((job) => job.data)
       expect(data).toEqual(['before', 'under way', 'after'])
     }

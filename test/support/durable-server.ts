@@ -2,6 +2,7 @@
 
 import { onTestFinished } from 'vitest'
 import { openTestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 import { OwnPostgres } from './own-postgres.ts'
 import { ServerProcess } from './server-process.ts'
 import { WireClient, type WireJob } from './wire-client.ts'
@@ -46,6 +47,14 @@ export function clientOf(server: ServerProcess): Promise<WireClient> {
 export async function kill(server: ServerProcess): Promise<void> {
   server.signal('SIGKILL')
   await server.exited
+}
+
+/** After an outage: the lease is back, so what is answered from memory alone is answered again. */
+export function untilRead(client: WireClient, id: number): Promise<void> {
+  return eventually('the job is read', 10_000, async () => {
+    const { ok } = await client.ask({ cmd: 'GETSTATE', id })
+    return ok
+  })
 }
 
 /** Everything that is ready in a queue, taken. */
