@@ -20,7 +20,8 @@ install: $(INSTALLED) ## install what package-lock.json names, when it changed
 
 build: $(BUILT) ## build the server and the client, when their sources changed
 
-run: $(BUILT) ## start the server here; settings by environment: PORT=7000 make run
+run: export HTTP ?= 1
+run: $(BUILT) ## start the server with its HTTP API; settings by environment: PORT=7000 make run
 	@mkdir -p .cache/run && echo $$$$ > .cache/run/$$$$ && exec node dist/main.js
 
 persist: export DATABASE_URL = embedded

@@ -1,26 +1,19 @@
 // What a person sees when the server is up: what listens where, and what to try next.
 
 import type { Config } from './config.ts'
+import type { DoorPorts } from './engine/ports.ts'
 import { version } from './version.ts'
 
-/** Where the server really listens, which `PORT=0` leaves open. */
-export interface Addresses {
-  readonly tcp: { readonly host: string; readonly port: number }
-  readonly unixSocket: string | null
-}
-
-/** For stderr, newline at its end. `warnings` are those of `configWarnings`. */
-export function banner(
-  config: Config,
-  addresses: Addresses,
-  warnings: readonly string[] = [],
-): string {
-  const { tcp, unixSocket } = addresses
-  const lines = [`FlashQ ${version} listens on`, `  TCP          ${hostPort(tcp.host, tcp.port)}`]
+/** For stderr, newline at its end. `ports`: where it really listens; `warnings` are those of `configWarnings`. */
+export function banner(config: Config, ports: DoorPorts, warnings: readonly string[] = []): string {
+  const { host, unixSocket } = config
+  const lines = [`FlashQ ${version} listens on`, `  TCP          ${hostPort(host, ports.tcp)}`]
+  if (ports.http !== null) lines.push(`  HTTP         http://${hostPort(host, ports.http)}`)
+  if (ports.grpc !== null) lines.push(`  gRPC         ${hostPort(host, ports.grpc)}`)
   if (unixSocket !== null) lines.push(`  Unix socket  ${unixSocket}`)
   lines.push(`  ${summary(config)}`)
   for (const warning of warnings) lines.push(`  Warning: ${warning}`)
-  lines.push('', 'Try next', ...nextSteps(config, addresses), '', 'Ctrl-C stops it.', '')
+  lines.push('', 'Try next', ...nextSteps(config, ports), '', 'Ctrl-C stops it.', '')
   return lines.join('\n')
 }
 
@@ -36,15 +29,15 @@ function jobs({ databaseUrl, durability, dataDir }: Config): string {
   return durability === 'sync' ? `jobs in ${where}` : `jobs in ${where}, written behind (async)`
 }
 
-function nextSteps(config: Config, { tcp }: Addresses): string[] {
-  const host = reachable(tcp.host)
+function nextSteps(config: Config, { tcp: port }: DoorPorts): string[] {
+  const host = reachable(config.host)
   const auth = config.authTokens.length === 0 ? '' : '{"cmd":"AUTH","token":"YOUR-TOKEN"}\\n'
   const commands =
     '{"cmd":"PUSH","queue":"mail","data":{"to":"ann"}}\\n{"cmd":"PULL","queue":"mail"}\\n'
-  const isDefault = host === '127.0.0.1' && tcp.port === 6789
-  const environment = isDefault ? '' : `FLASHQ_HOST=${host} FLASHQ_PORT=${tcp.port} `
+  const isDefault = host === '127.0.0.1' && port === 6789
+  const environment = isDefault ? '' : `FLASHQ_HOST=${host} FLASHQ_PORT=${port} `
   return [
-    `  printf '${auth}${commands}' | nc -w 1 ${host} ${tcp.port}`,
+    `  printf '${auth}${commands}' | nc -w 1 ${host} ${port}`,
     `  ${environment}node examples/01-push-pull-ack.mjs`,
     '  The client for TypeScript and JavaScript is sdk/typescript (package flashq),',
     '  the protocol is proto/protocol.md, the settings are flashq-server --help.',

@@ -26,6 +26,10 @@ export interface Config {
   /** 0 = any free port. */
   readonly port: number
   readonly unixSocket: string | null
+  readonly http: boolean
+  readonly httpPort: number
+  readonly grpc: boolean
+  readonly grpcPort: number
   readonly workers: number
   /** Empty = everybody may use the server. */
   readonly authTokens: readonly string[]
@@ -112,6 +116,22 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     secret: false,
     read: readUnixSocket,
   },
+  http: onOff({ name: 'HTTP', meaning: 'the HTTP API with its dashboard, on HTTP_PORT' }),
+  httpPort: integer({
+    name: 'HTTP_PORT',
+    default: 6790,
+    min: 0,
+    max: 65_535,
+    meaning: 'port of the HTTP API; 0 = any free port',
+  }),
+  grpc: onOff({ name: 'GRPC', meaning: 'gRPC, on GRPC_PORT' }),
+  grpcPort: integer({
+    name: 'GRPC_PORT',
+    default: 6791,
+    min: 0,
+    max: 65_535,
+    meaning: 'port of gRPC; 0 = any free port',
+  }),
   workers: integer({
     name: 'WORKERS',
     default: '',
@@ -303,8 +323,8 @@ export function configWarnings(config: Config, env: Environment): string[] {
       `DURABILITY is ${config.durability} and DATABASE_URL is not set: jobs are in memory alone`,
     )
   }
-  for (const name of ['HTTP', 'GRPC', 'CLUSTER_MODE']) {
-    if (env[name]) warnings.push(`${name} is set, but this version has no such feature: ignored`)
+  if (env['CLUSTER_MODE']) {
+    warnings.push('CLUSTER_MODE is set, but this version has no such feature: ignored')
   }
   return warnings
 }
@@ -363,6 +383,22 @@ function integer(row: IntegerRow): Setting<number> {
       if (atDefault !== undefined && text === defaultText) return atDefault(machine)
       const value = readInteger(text, min, max)
       return value === undefined ? undefined : value * unit
+    },
+  }
+}
+
+/** Off by default. */
+function onOff({ name, meaning }: { name: string; meaning: string }): Setting<boolean> {
+  return {
+    name,
+    default: '0',
+    defaultNote: 'off',
+    allowed: '1, true, yes, on; 0, false, no, off',
+    meaning,
+    secret: false,
+    read: (text) => {
+      if (/^(?:1|true|yes|on)$/i.test(text)) return true
+      return /^(?:0|false|no|off)$/i.test(text) ? false : undefined
     },
   }
 }

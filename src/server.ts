@@ -1,28 +1,22 @@
 // The composition root: the only file that knows all rooms. It makes a primary or a worker of this process.
 
-import type { AddressInfo } from 'node:net'
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
-import type { Moves } from './cluster/moves.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
-import { type Listeners, runWorker } from './cluster/worker.ts'
+import { runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
+import { doorsOf, portsOf } from './doors.ts'
 import type { DurableNode } from './durable.ts'
-import type { HolderOrigin } from './engine/holder-number.ts'
-import type { Clock, Gate } from './engine/ports.ts'
+import type { DoorPorts } from './engine/ports.ts'
 import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
-import { Authenticator } from './transports/tcp/auth.ts'
-import { type Endpoint, Listener } from './transports/tcp/listener.ts'
 import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 
-/** Cut off by the primary, not by the worker, so that the exit code tells. */
-const DRAIN_MARGIN_MS = 1000
 /** Time for an embedded PostgreSQL to write what it has. */
 const NODE_STOP_MS = 20_000
 
@@ -38,12 +32,12 @@ export async function startPrimary(config: Config): Promise<void> {
   let node: DurableNode | null = null
   const primary = new Primary({
     workers: config.workers,
-    port: config.port,
+    ports: portsOf(config),
     drainTimeoutMs: config.drainTimeoutMs,
     isDurable,
     log,
     nowMs: () => clock.nowMs(),
-    onReady: (port) => ready(config, log, port),
+    onReady: (ports) => ready(config, log, ports),
     exit: (code) => exit(code, node, log),
   })
   const bug = (error: unknown): void => {
@@ -119,7 +113,7 @@ export async function startWorker(config: Config): Promise<void> {
       })
       return runner
     },
-    makeListeners: (gate, moves) => listenersOf(config, identity, gate, moves, clock, log),
+    makeListeners: (gate, moves) => doorsOf({ config, origin: identity, gate, moves, clock, log }),
   })
 }
 
@@ -130,39 +124,6 @@ async function guardsForTests(env: NodeJS.ProcessEnv): Promise<Guards | null> {
   return guardsFrom(env)
 }
 
-function listenersOf(
-  config: Config,
-  origin: HolderOrigin,
-  gate: Gate,
-  moves: Moves,
-  clock: Clock,
-  log: Logger,
-): Listeners {
-  let listener: Listener | null = null
-  return {
-    async open(port) {
-      const endpoints: Endpoint[] = [{ host: config.host, port }]
-      if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
-      listener = new Listener(endpoints, {
-        gate,
-        codec: wireCodec,
-        auth: new Authenticator(config.authTokens, clock),
-        log,
-        clock,
-        frameBytesMax: config.frameBytesMax,
-        origin,
-        connectionsMax: config.connectionsMax,
-        moves,
-      })
-      const [tcp] = await listener.start()
-      return (tcp as AddressInfo).port
-    },
-    expect: (state) => listener?.expect(state) ?? null,
-    evacuate: () => listener?.evacuate(config.drainTimeoutMs / 2) ?? Promise.resolve(),
-    drain: () => listener?.drain(config.drainTimeoutMs + DRAIN_MARGIN_MS) ?? Promise.resolve(),
-  }
-}
-
 async function whyNotStart(config: Config): Promise<string | null> {
   if (config.unixSocket !== null) {
     try {
@@ -171,13 +132,14 @@ async function whyNotStart(config: Config): Promise<string | null> {
       return `cannot listen on ${config.unixSocket}: ${(error as Error).message}`
     }
   }
-  return whyNotBindable(config)
+  return whyNotBindable(config.host, Object.values(portsOf(config)), config.unixSocket)
 }
 
-function ready(config: Config, log: Logger, port: number): void {
+function ready(config: Config, log: Logger, ports: DoorPorts): void {
   const warnings = configWarnings(config, process.env)
   for (const warning of warnings) log.warn({}, warning)
   const { host, unixSocket, workers } = config
-  log.info({ host, port, unixSocket, workers }, 'ready')
-  process.stderr.write(banner(config, { tcp: { host, port }, unixSocket }, warnings))
+  const { tcp: port, http: httpPort, grpc: grpcPort } = ports
+  log.info({ host, port, httpPort, grpcPort, unixSocket, workers }, 'ready')
+  process.stderr.write(banner(config, ports, warnings))
 }

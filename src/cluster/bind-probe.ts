@@ -3,19 +3,17 @@
 
 import { createServer } from 'node:net'
 
-export interface Endpoints {
-  readonly host: string
-  /** 0 = any free port. */
-  readonly port: number
-  readonly unixSocket: string | null
-}
-
-/** Why a listener can't be bound, for people; null when all can. */
-export async function whyNotBindable(endpoints: Endpoints): Promise<string | null> {
-  const { host, port, unixSocket } = endpoints
-  const why = await whyNot({ host, port }, `${host}:${port}`)
-  if (why !== null || unixSocket === null) return why
-  return whyNot({ path: unixSocket }, unixSocket)
+/** Why a listener can't be bound, for people; null when all can. Port 0 = any free one, null = none. */
+export async function whyNotBindable(
+  host: string,
+  ports: readonly (number | null)[],
+  unixSocket: string | null,
+): Promise<string | null> {
+  for (const port of ports) {
+    const why = port === null ? null : await whyNot({ host, port }, `${host}:${port}`)
+    if (why !== null) return why
+  }
+  return unixSocket === null ? null : whyNot({ path: unixSocket }, unixSocket)
 }
 
 function whyNot(

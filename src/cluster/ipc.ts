@@ -20,6 +20,7 @@
 // 2. Whatever arrives is read by `readToWorker` or `readToPrimary`, which refuse what is not a message.
 
 import type { ShardId } from '../engine/job-id.ts'
+import type { DoorPorts } from '../engine/ports.ts'
 import type { Grant } from './shard-table.ts'
 
 export interface TableMessage {
@@ -44,8 +45,7 @@ export interface MoveMessage {
 
 export type ToWorker =
   | TableMessage
-  /** `port`: where to listen; 0 = any. */
-  | { readonly kind: 'open'; readonly port: number }
+  | { readonly kind: 'open'; readonly ports: DoorPorts }
   /** Let go of up to so many empty shards. */
   | { readonly kind: 'release'; readonly count: number }
   /** Comes with the socket of a connection whose session was `holder` at another worker. */
@@ -62,7 +62,8 @@ export type ToWorker =
 export type ToPrimary =
   | { readonly kind: 'linked' }
   | { readonly kind: 'applied'; readonly version: number }
-  | { readonly kind: 'opened'; readonly port: number }
+  /** `ports`: where it really listens. */
+  | { readonly kind: 'opened'; readonly ports: DoorPorts }
   /** It could not open its listeners, and will not. */
   | { readonly kind: 'failed'; readonly text: string }
   | { readonly kind: 'reserve'; readonly shard: ShardId }
@@ -81,7 +82,7 @@ export function readToWorker(message: unknown): ToWorker | null {
     case 'table':
       return isTable(message) ? (message as unknown as TableMessage) : null
     case 'open':
-      return isCount(message['port']) ? { kind: 'open', port: message['port'] } : null
+      return isPorts(message['ports']) ? { kind: 'open', ports: message['ports'] } : null
     case 'release':
       return isCount(message['count']) ? { kind: 'release', count: message['count'] } : null
     case 'adopt':
@@ -103,7 +104,7 @@ export function readToWorker(message: unknown): ToWorker | null {
 
 export function readToPrimary(message: unknown): ToPrimary | null {
   if (!isRecord(message)) return null
-  const { kind, version, port, text, shard, shards, jobs, to, holder } = message
+  const { kind, version, ports, text, shard, shards, jobs, to, holder } = message
   switch (kind) {
     case 'linked':
     case 'evacuated':
@@ -112,7 +113,7 @@ export function readToPrimary(message: unknown): ToPrimary | null {
     case 'applied':
       return isCount(version) ? { kind, version } : null
     case 'opened':
-      return isCount(port) ? { kind, port } : null
+      return isPorts(ports) ? { kind, ports } : null
     case 'failed':
       return typeof text === 'string' ? { kind, text } : null
     case 'reserve':
@@ -148,6 +149,12 @@ function isGrant(value: unknown): boolean {
     isCount(value['firstSeq']) &&
     isCount(value['reservedTo'])
   )
+}
+
+function isPorts(value: unknown): value is DoorPorts {
+  if (!isRecord(value)) return false
+  const { tcp, http, grpc } = value
+  return isCount(tcp) && (http === null || isCount(http)) && (grpc === null || isCount(grpc))
 }
 
 function isList(value: unknown, isItem: (item: unknown) => boolean): value is number[] {

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ShardId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
+import type { DoorPorts } from '../engine/ports.ts'
 import { Child } from './children.ts'
 import { type MoveMessage, readToPrimary, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
@@ -35,15 +36,15 @@ const EVEN_OUT_MS = 10_000
 
 export interface PrimaryOptions {
   readonly workers: number
-  /** 0 = any free port. */
-  readonly port: number
+  /** Where the workers are to listen. */
+  readonly ports: DoorPorts
   readonly drainTimeoutMs: number
   /** Shards are recovered from a database before they serve, and outlive their worker. */
   readonly isDurable: boolean
   readonly log: Log
   nowMs(): number
   /** Everything is bound, and served. */
-  onReady(port: number): void
+  onReady(ports: DoorPorts): void
   exit(code: number): void
 }
 
@@ -72,9 +73,9 @@ export class Primary {
   private readonly folder: string
   private state: State = 'starting'
   /** As the workers are told. */
-  private port: number
-  /** Where they really listen; 0 = nobody does yet. */
-  private boundPort = 0
+  private ports: DoorPorts
+  /** Where they really listen; null = nobody does yet. */
+  private boundPorts: DoorPorts | null = null
   private evenedOutAtMs = 0
   private drainingSinceMs = 0
   private drainSignal = ''
@@ -87,7 +88,7 @@ export class Primary {
   constructor(options: PrimaryOptions) {
     this.options = options
     this.log = options.log
-    this.port = options.port
+    this.ports = options.ports
     this.table = new ShardTable(options.nowMs(), options.isDurable)
     this.children = Array.from({ length: options.workers }, (_, index) => new Child(index))
     // Private to this user; short, because a socket's path may have 103 bytes.
@@ -244,7 +245,7 @@ export class Primary {
         child.appliedVersion = message.version
         return this.sendTable(child)
       case 'opened':
-        return this.opened(child, message.port)
+        return this.opened(child, message.ports)
       case 'failed':
         this.log.error({ worker: child.index }, message.text)
         return this.end(1)
@@ -278,7 +279,7 @@ export class Primary {
     if (this.state === 'starting') {
       if (!this.children.every((each) => each.linked)) return
       this.reassign()
-      if (this.boundPort !== 0) return this.open(child)
+      if (this.boundPorts !== null) return this.open(child)
       return this.options.isDurable ? this.awaitRecovery() : this.open(this.children[0] as Child)
     }
     if (this.state !== 'serving') return child.kill()
@@ -303,7 +304,7 @@ export class Primary {
   private openFirst(): void {
     const first = this.children[0]
     // It may have died meanwhile; then it comes back.
-    if (this.state !== 'starting' || this.boundPort !== 0 || !first?.linked) return
+    if (this.state !== 'starting' || this.boundPorts !== null || !first?.linked) return
     if (this.recoveryTimer !== null) clearInterval(this.recoveryTimer)
     this.recoveryTimer = null
     this.open(first)
@@ -320,24 +321,24 @@ export class Primary {
     this.evenOut()
   }
 
-  /** Once the first one is open the port is known, and the others open. */
+  /** Once the first one is open the ports are known, and the others open. */
   private open(child: Child): void {
-    // As long as one listens, the others must ask for the same port as it did, or the socket is not shared.
+    // As long as one listens, the others must ask for the same ports as it did, or the sockets are not shared.
     const somebodyListens = this.children.some((each) => each.opened)
-    if (!somebodyListens && this.boundPort !== 0) this.port = this.boundPort
-    child.send({ kind: 'open', port: this.port })
+    if (!somebodyListens && this.boundPorts !== null) this.ports = this.boundPorts
+    child.send({ kind: 'open', ports: this.ports })
   }
 
-  private opened(child: Child, port: number): void {
+  private opened(child: Child, ports: DoorPorts): void {
     child.opened = true
-    const isFirst = this.boundPort === 0
-    this.boundPort = port
+    const isFirst = this.boundPorts === null
+    this.boundPorts = ports
     this.restart?.advance()
     if (this.state !== 'starting') return
     if (isFirst) for (const each of this.children) if (!each.opened) this.open(each)
     if (!this.children.every((each) => each.opened)) return
     this.state = 'serving'
-    this.options.onReady(port)
+    this.options.onReady(ports)
   }
 
   private exited(process: Worker, code: number, signal: string | null): void {

@@ -10,7 +10,7 @@
 import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
-import type { Gate, ParentMail } from '../engine/ports.ts'
+import type { DoorPorts, Gate, ParentMail } from '../engine/ports.ts'
 import {
   type DurableOptions,
   Exchange,
@@ -30,8 +30,8 @@ const ORPHAN_LOOK_MS = 500
 
 /** The client side of a worker. */
 export interface Listeners extends Arrivals {
-  /** Binds everything; resolves to the TCP port. Rejects with why it can't. */
-  open(port: number): Promise<number>
+  /** Binds everything; resolves to where it listens. Rejects with why it can't. */
+  open(ports: DoorPorts): Promise<DoorPorts>
   /** Stops accepting, and moves every connection to another worker; resolves when none is left. */
   evacuate(): Promise<void>
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
@@ -119,7 +119,7 @@ class WorkerProcess {
       case 'table':
         return this.applyTable(read)
       case 'open':
-        return this.open(read.port)
+        return this.open(read.ports)
       case 'release':
         return this.release(read.count)
       case 'lease':
@@ -145,11 +145,11 @@ class WorkerProcess {
     tellPrimary({ kind: 'applied', version: table.version })
   }
 
-  private open(port: number): void {
+  private open(ports: DoorPorts): void {
     if (this.opening) return
     this.opening = true
-    this.listeners.open(port).then(
-      (bound) => tellPrimary({ kind: 'opened', port: bound }),
+    this.listeners.open(ports).then(
+      (bound) => tellPrimary({ kind: 'opened', ports: bound }),
       (error: unknown) => tellPrimary({ kind: 'failed', text: textOf(error) }),
     )
   }

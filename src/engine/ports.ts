@@ -177,6 +177,13 @@ export interface Subscriber {
   event(line: Buffer): void
 }
 
+/** Where a node listens; null = not at all. To be opened: 0 = any free port. */
+export interface DoorPorts {
+  readonly tcp: number
+  readonly http: number | null
+  readonly grpc: number | null
+}
+
 /** What the cluster needs of the wire: to read a frame and to answer in its format. */
 export interface WireCodec {
   /** Fills `into` from one frame, or says why it is not a command (then `into.reqIdFrom` may still be set). */

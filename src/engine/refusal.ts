@@ -9,6 +9,7 @@ export const refusalCodes = [
   'auth_required',
   'auth_invalid',
   'auth_throttled',
+  'forbidden', // the token's scopes or queues do not include it
   'queue_name_invalid',
   'data_too_large',
   'duplicate_key',
@@ -44,6 +45,7 @@ export const refusals = {
   authRequired: { code: 'auth_required', text: 'Authentication required' },
   authInvalid: { code: 'auth_invalid', text: 'Invalid token' },
   authThrottled: { code: 'auth_throttled', text: 'Too many failed attempts, try again later' },
+  forbidden: { code: 'forbidden', text: 'This token may not do that' },
   queueEmpty: { code: 'queue_name_invalid', text: 'Queue name cannot be empty' },
   queueTooLong: { code: 'queue_name_invalid', text: 'Queue name too long (max 256 chars)' },
   queueCharacters: {

@@ -3,9 +3,10 @@
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { limits } from '../../src/engine/limits.ts'
-import { Authenticator } from '../../src/transports/tcp/auth.ts'
+import { Authenticator } from '../../src/transports/auth/authenticator.ts'
+import type { Log } from '../../src/transports/log.ts'
+import { Sessions } from '../../src/transports/sessions.ts'
 import { type Endpoint, Listener } from '../../src/transports/tcp/listener.ts'
-import type { Log } from '../../src/transports/tcp/log.ts'
 import type { Moves } from '../../src/transports/tcp/moving.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 import { FakeGate } from './fake-gate.ts'
@@ -44,7 +45,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     clock: { nowMs: () => clock.ms },
     moves: options.moves ?? null,
-    origin: { worker: 3, incarnation: 1 },
+    sessions: new Sessions({ worker: 3, incarnation: 1 }),
     connectionsMax: options.connectionsMax ?? 100,
   })
   onTestFinished(() => listener.stop())

@@ -63,6 +63,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:path',
       'node:util',
       'node:v8',
+      '@fastify/swagger',
+      '@grpc/grpc-js',
+      '@grpc/proto-loader',
+      'fastify',
+      'prom-client',
+      'ws',
     ],
   },
 }

@@ -1,38 +1,44 @@
 import { describe, expect, it } from 'vitest'
-import { type Addresses, banner } from '../../src/banner.ts'
+import { banner } from '../../src/banner.ts'
 import { type Config, type Environment, readConfig } from '../../src/config.ts'
 
-const addresses: Addresses = { tcp: { host: '127.0.0.1', port: 6789 }, unixSocket: null }
+const ports = { tcp: 6789, http: null, grpc: null }
 
 describe('the banner', () => {
   it('says in its first lines what listens where', () => {
-    const lines = banner(config(), { ...addresses, unixSocket: '/tmp/q.sock' }).split('\n')
+    const lines = banner(config({ UNIX_SOCKET: '/tmp/q.sock' }), {
+      tcp: 6789,
+      http: 6790,
+      grpc: 6791,
+    }).split('\n')
     expect(lines[0]).toMatch(/^FlashQ \d+\.\d+\.\d+ listens on$/)
     expect(lines[1]).toBe('  TCP          127.0.0.1:6789')
-    expect(lines[2]).toBe('  Unix socket  /tmp/q.sock')
+    expect(lines[2]).toBe('  HTTP         http://127.0.0.1:6790')
+    expect(lines[3]).toBe('  gRPC         127.0.0.1:6791')
+    expect(lines[4]).toBe('  Unix socket  /tmp/q.sock')
   })
 
   it('offers commands that are valid JSON, one on a line', () => {
-    const [, script = ''] = /printf '([^']+)'/.exec(banner(config(), addresses)) ?? []
+    const [, script = ''] = /printf '([^']+)'/.exec(banner(config(), ports)) ?? []
     const commands = script.replaceAll('\\n', '\n').trimEnd().split('\n')
     expect(commands.map((line) => JSON.parse(line).cmd)).toEqual(['PUSH', 'PULL'])
   })
 
   it('offers an address that works from this machine when it listens on all', () => {
-    const everywhere = { ...addresses, tcp: { host: '0.0.0.0', port: 7000 } }
-    expect(banner(config(), everywhere)).toContain('nc -w 1 127.0.0.1 7000')
-    expect(banner(config(), everywhere)).toContain('FLASHQ_PORT=7000 node examples/')
-    expect(banner(config(), { ...addresses, tcp: { host: '::', port: 1 } })).toContain('[::]:1')
+    const everywhere = banner(config({ HOST: '0.0.0.0' }), { ...ports, tcp: 7000 })
+    expect(everywhere).toContain('nc -w 1 127.0.0.1 7000')
+    expect(everywhere).toContain('FLASHQ_PORT=7000 node examples/')
+    expect(banner(config({ HOST: '::' }), { ...ports, tcp: 1 })).toContain('[::]:1')
   })
 
   it('begins the try-out with AUTH when tokens are needed, and shows none', () => {
-    const text = banner(config({ AUTH_TOKENS: 'hush-hush' }), addresses)
+    const text = banner(config({ AUTH_TOKENS: 'hush-hush' }), ports)
     expect(text).toContain('"cmd":"AUTH"')
     expect(text).not.toContain('hush-hush')
   })
 
   it('shows the warnings', () => {
-    expect(banner(config(), addresses, ['Look out'])).toContain('Warning: Look out')
+    expect(banner(config(), ports, ['Look out'])).toContain('Warning: Look out')
   })
 })
 

@@ -20,6 +20,10 @@ describe('the configuration', () => {
     expect(accepted({})).toEqual({
       host: '127.0.0.1',
       port: 6789,
+      http: false,
+      httpPort: 6790,
+      grpc: false,
+      grpcPort: 6791,
       unixSocket: null,
       workers: 8,
       authTokens: [],
@@ -196,7 +200,7 @@ describe('the warnings', () => {
   })
 
   it('say when a feature is asked for that this version does not have', () => {
-    for (const name of ['HTTP', 'GRPC', 'CLUSTER_MODE']) {
+    for (const name of ['CLUSTER_MODE']) {
       const [warning] = configWarnings(accepted({}), { [name]: 'hush' })
       expect(warning).toContain(name)
       expect(warning).not.toContain('hush')

@@ -30,14 +30,14 @@ import { Op, opNames, routeOf } from '../../engine/op.ts'
 import type { Clock, Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Log } from '../log.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import type { Arriving } from './arriving.ts'
-import type { Authenticator } from './auth.ts'
 import { Asked, askedBy, lookAt, UNSURE } from './first-look.ts'
 import { keepPull, pullAfter } from './kept-pull.ts'
 import { type Host, Leaving } from './leaving.ts'
-import type { Log } from './log.ts'
 import { type Moves, writeState } from './moving.ts'
 import { Output } from './output.ts'
 import { readInto } from './read-buffer.ts'
@@ -331,11 +331,6 @@ export class Connection implements ReplyQueueOwner, Host {
     const address = this.socket.remoteAddress ?? null
     const verdict = auth.attempt(secret, address)
     switch (verdict) {
-      case 'ok':
-        this.authed = true
-        this.framer.frameBytesMax = frameBytesMax
-        reply.ok()
-        return
       case 'invalid':
         reply.refused(refusals.authInvalid)
         return
@@ -343,6 +338,11 @@ export class Connection implements ReplyQueueOwner, Host {
         log.warn({ address }, 'too many failed attempts to authenticate')
         reply.refused(refusals.authThrottled)
         this.finish(null)
+        return
+      default:
+        this.authed = true
+        this.framer.frameBytesMax = frameBytesMax
+        reply.ok()
     }
   }
 

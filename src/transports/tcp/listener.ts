@@ -18,9 +18,8 @@ import {
   type Socket,
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
-import { type HolderOrigin, holderOf } from '../../engine/holder-number.ts'
-import { newSession } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
+import type { Sessions } from '../sessions.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Arriving } from './arriving.ts'
 import { Connection, type ConnectionServices, type Owner } from './connection.ts'
@@ -39,8 +38,7 @@ export type Endpoint =
   | { readonly path: string }
 
 export interface ListenerOptions extends ConnectionServices {
-  /** Of the sessions' holders. */
-  readonly origin: HolderOrigin
+  readonly sessions: Sessions
   readonly connectionsMax: number
 }
 
@@ -49,7 +47,6 @@ export class Listener implements Owner {
   private readonly options: ListenerOptions
   private readonly servers: Server[] = []
   private readonly connections = new Set<Connection>()
-  private connectionCount = 0
   private acceptErrors = 0
   private refused = 0
   private onEmpty: (() => void) | null = null
@@ -123,8 +120,8 @@ export class Listener implements Owner {
   /** Another worker sends a connection; null: not here. */
   expect(state: Buffer): Arriving | null {
     if (this.isOver) return null
-    const session = newSession(this.nextHolder(), true)
-    const { gate } = this.options
+    const { gate, sessions } = this.options
+    const session = sessions.next(true)
     return new Arriving(state, session, gate, (socket, arriving) => this.connect(socket, arriving))
   }
 
@@ -169,16 +166,12 @@ export class Listener implements Owner {
   }
 
   private connect(socket: Socket, arriving: Arriving | null): void {
-    const session = arriving?.session ?? newSession(this.nextHolder())
+    const session = arriving?.session ?? this.options.sessions.next()
     const connection = new Connection(socket, session, this.options, this, arriving)
     this.connections.add(connection)
     connection.start(arriving)
     // It was on its way here already.
     if (this.isOver && !this.evacuating) connection.drain()
-  }
-
-  private nextHolder(): number {
-    return holderOf(this.options.origin, ++this.connectionCount)
   }
 
   /** So many more connections leave. Each is at the end of the line then, so those that could not are asked again. */

@@ -13,8 +13,8 @@
 import type { Socket } from 'node:net'
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Unwritten } from '../../engine/ports.ts'
+import { borrowWriter, returnWriter } from '../writer-pool.ts'
 import { SocketWriter } from './socket-writer.ts'
-import { borrowWriter, returnWriter } from './writer-pool.ts'
 
 /** Lines of their own this long are sent from where they are instead of being copied. */
 const OWN_BUFFER_BYTES = 16 * 1024

@@ -13,10 +13,10 @@
 
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
+import { borrowWriter, returnWriter } from '../writer-pool.ts'
 import { Asked } from './first-look.ts'
 import { isPull, type KeptPull, type KeptReply } from './moving.ts'
 import type { Output } from './output.ts'
-import { borrowWriter, returnWriter } from './writer-pool.ts'
 
 export interface ReplyQueueOwner {
   /** A reply was written or is held: there may be something to flush, and there is more to hold. */

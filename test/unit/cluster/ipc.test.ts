@@ -15,7 +15,7 @@ const toWorker: ToWorker[] = [
     incarnations: [1, 0],
     grants: [{ shard: 0, firstSeq: 5, reservedTo: 9 }],
   },
-  { kind: 'open', port: 0 },
+  { kind: 'open', ports: { tcp: 0, http: null, grpc: 0 } },
   { kind: 'release', count: 2 },
   { kind: 'adopt', holder: 2 ** 32 + 1 },
   { kind: 'evacuate' },
@@ -28,7 +28,7 @@ const toWorker: ToWorker[] = [
 const toPrimary: ToPrimary[] = [
   { kind: 'linked' },
   { kind: 'applied', version: 1 },
-  { kind: 'opened', port: 6789 },
+  { kind: 'opened', ports: { tcp: 6789, http: 6790, grpc: null } },
   { kind: 'failed', text: 'no' },
   { kind: 'reserve', shard: 31 },
   { kind: 'released', shards: [1, 2] },

@@ -4,7 +4,7 @@
 // buffer that was used last, still in the processor's cache, is lent first. A buffer keeps the
 // size it has grown to, up to `KEPT_BYTES_MAX`: a busy puller's replies need no growing.
 
-import { ByteWriter } from '../../engine/byte-writer.ts'
+import { ByteWriter } from '../engine/byte-writer.ts'
 
 const NEW_BYTES = 8 * 1024
 const KEPT_BYTES_MAX = 1024 * 1024

@@ -9,11 +9,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { limits } from '../../engine/limits.ts'
 import type { Clock } from '../../engine/ports.ts'
+import { anybody, type Principal } from './principal.ts'
 
 /** Addresses with failures that are remembered; beyond it the oldest is forgotten. */
 const ADDRESSES_MAX = 10_000
 
-type Verdict = 'ok' | 'invalid' | 'throttled'
+type Verdict = Principal | 'invalid' | 'throttled'
 
 interface Failures {
   count: number
@@ -35,9 +36,9 @@ export class Authenticator {
 
   /** `address` null: a Unix socket. */
   attempt(secret: string, address: string | null): Verdict {
-    if (!this.required) return 'ok'
+    if (!this.required) return anybody
     if (address !== null && this.isThrottled(address)) return 'throttled'
-    if (this.isKnown(secret)) return 'ok'
+    if (this.isKnown(secret)) return anybody
     if (address !== null) this.noteFailure(address)
     return 'invalid'
   }

@@ -1,0 +1,99 @@
+// Commands of the doors that are not a line each: HTTP, gRPC, what the server asks of itself.
+//
+//   In:   one frame (wire/frames.ts), in the name of a session
+//   Out:  its reply line, when it comes
+//   Next: cluster/router.ts behind the gate
+//
+// 1. The commands of one turn of the loop are one turn of the gate: waiting pulls are served after it.
+// 2. Whoever can't deliver the jobs of an answer gives them back (`giveBack`). A session that has ended gets none any
+//    more: what comes for it goes back by itself.
+
+import type { ByteWriter } from '../engine/byte-writer.ts'
+import type { Gate, ReplySlot, Session, Unwritten } from '../engine/ports.ts'
+import type { Sessions } from './sessions.ts'
+import { borrowWriter, returnWriter } from './writer-pool.ts'
+
+export interface Answer {
+  /** The reply's bytes, without their newline. */
+  readonly line: Buffer
+  /** The jobs that the line hands over, or null. */
+  readonly handed: Unwritten | null
+}
+
+export class Caller {
+  private readonly gate: Gate
+  private readonly sessions: Sessions
+  /** For commands that hold nothing. */
+  private readonly common: Session
+  private readonly ended = new WeakSet<Session>()
+  private turnScheduled = false
+
+  constructor(gate: Gate, sessions: Sessions) {
+    this.gate = gate
+    this.sessions = sessions
+    this.common = sessions.next()
+  }
+
+  /** For pulls, and for what is held until `end`. */
+  begin(): Session {
+    return this.sessions.next()
+  }
+
+  /** Its pulls wait no longer; jobs pulled with `release_on_close` return. */
+  end(session: Session): void {
+    this.ended.add(session)
+    this.gate.sessionClosed(session)
+    this.endTurn()
+  }
+
+  /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
+  call(frame: Buffer, session: Session = this.common): Promise<Answer> {
+    return new Promise((resolve) => {
+      const slot = new CallSlot((answer) => {
+        if (!this.ended.has(session)) resolve(answer)
+        else if (answer.handed !== null) this.giveBack(answer.handed)
+      })
+      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+      this.endTurn()
+    })
+  }
+
+  giveBack(handed: Unwritten): void {
+    this.gate.giveBack(handed)
+    this.endTurn()
+  }
+
+  private endTurn(): void {
+    if (this.turnScheduled) return
+    this.turnScheduled = true
+    setImmediate(() => {
+      this.turnScheduled = false
+      this.gate.turnEnded()
+    })
+  }
+}
+
+class CallSlot implements ReplySlot {
+  /** Nobody's line is before or behind this one. */
+  unordered = true
+  private writer: ByteWriter | null = null
+  private readonly done: (answer: Answer) => void
+
+  constructor(done: (answer: Answer) => void) {
+    this.done = done
+  }
+
+  open(): ByteWriter {
+    if (this.writer !== null) throw new Error('a command was answered twice')
+    this.writer = borrowWriter()
+    return this.writer
+  }
+
+  close(handed: Unwritten | null): void {
+    const { writer } = this
+    if (writer === null) throw new Error('a reply was closed that was not opened')
+    const line = Buffer.from(writer.bytes.subarray(0, writer.length - 1))
+    returnWriter(writer)
+    this.done({ line, handed })
+  }
+}
