@@ -22,7 +22,9 @@ import type {
   Unwritten,
   WireCodec,
 } from '../engine/ports.ts'
+import type { Traffic } from '../engine/traffic.ts'
 import { NOBODY } from './assignment.ts'
+import type { ClusterFigures } from './cluster-figures.ts'
 import { Gathers } from './gather.ts'
 import type { TableMessage } from './ipc.ts'
 import type { Link } from './link.ts'
@@ -39,6 +41,7 @@ import { Routes } from './routes.ts'
 import type { Runner } from './runner.ts'
 import type { Grant } from './shard-table.ts'
 import { type LocalEvents, Subscriptions } from './subscriptions.ts'
+import { Surveys } from './surveys.ts'
 
 export interface ExchangeOptions {
   /** Index of this worker. */
@@ -50,6 +53,7 @@ export interface ExchangeOptions {
   readonly codec: WireCodec
   readonly events: LocalEvents
   readonly log: Log
+  readonly traffic: Traffic
   makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
   /** Null: jobs live in memory only. */
   readonly durable: DurableOptions | null
@@ -91,6 +95,7 @@ export class Exchange implements Gate {
   readonly hold: ReplyHold | null
   readonly turn = new Turn(() => this.ran())
   readonly moves: Moves
+  readonly surveys: Surveys
   private readonly options: ExchangeOptions
   private readonly keeper: Keeper | null
   private readonly routes: Routes
@@ -151,8 +156,17 @@ export class Exchange implements Gate {
       },
     })
     const { gathers } = this
+    this.surveys = new Surveys({
+      worker,
+      incarnation,
+      others: () => routes.others(),
+      incarnationOf: (other) => routes.incarnationOf(other),
+      ask: (to, no, topic) => links.to(to)?.survey(no, topic) ?? false,
+    })
     const { turn } = this
-    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold, turn })
+    const { traffic } = options
+    const ways = links
+    this.router = new Router({ codec, clock, routes, runner, ways, gathers, hold, turn, traffic })
     const { events, sendSocket } = options
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
@@ -176,6 +190,18 @@ export class Exchange implements Gate {
     })
   }
 
+  figures(): ClusterFigures {
+    const { routes, links, table } = this
+    return {
+      incarnation: this.options.incarnation,
+      workers: routes.others().length + 1,
+      shardsServed: routes.served(),
+      epochs: table?.epochs ?? [],
+      links: links.figures(),
+      homelessJobs: this.homeless.reduce((sum, { seqs }) => sum + seqs.length, 0),
+    }
+  }
+
   mayAnswer(): boolean {
     return this.options.durable?.mayAnswer() ?? true
   }
@@ -188,6 +214,7 @@ export class Exchange implements Gate {
   stop(): void {
     this.runner.stop()
     this.gathers.stop()
+    this.surveys.stop()
     this.router.stop()
     this.links.close()
     for (const peer of this.peers) peer.close()
@@ -249,6 +276,7 @@ export class Exchange implements Gate {
     for (const [worker, incarnation] of before) {
       if (routes.incarnationOf(worker) === incarnation) continue
       this.gathers.workerLost(worker)
+      this.surveys.workerLost(worker)
       // Also in shards that came after its link had closed.
       if (this.keeper !== null) runner.closeHolders((holder) => !this.isHolderAlive(holder))
     }
@@ -292,6 +320,10 @@ export class Exchange implements Gate {
     this.gathers.gathered(worker, no, json)
   }
 
+  surveyed(worker: number, no: number, json: string): void {
+    this.surveys.surveyed(worker, no, json)
+  }
+
   subscribed(no: number): void {
     this.subscriptions.confirmed(no)
   }
@@ -310,6 +342,7 @@ export class Exchange implements Gate {
 
   lost(link: Link, requests: readonly Request[]): void {
     this.gathers.workerLost(link.worker)
+    this.surveys.workerLost(link.worker)
     this.router.lost(requests)
     this.moves.linkLost(link)
   }
@@ -347,6 +380,10 @@ export class Exchange implements Gate {
 
   gather(op: number): unknown {
     return this.gathers.localPart(op)
+  }
+
+  survey(topic: string): unknown {
+    return this.surveys.here(topic)
   }
 
   mail(json: string): void {

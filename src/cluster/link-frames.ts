@@ -8,6 +8,7 @@
 //   giveBack  [u16 shard][f64 first token][f64 seq …]                        origin → owner
 //   sessionClosed [f64 holder]   sessionEnded [f64 holder]                   and its answer, after all replies
 //   gather    [u8 op][u32 no]    gathered [u32 no][JSON]                     STATS and the like
+//   survey    [u32 no][topic] surveyed [u32 no][JSON]                        figures (surveys.ts)
 //   mail      [JSON]                                                         between shards
 //   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   subscribed [u32 no]   event [u32 no][event line]
 //   fence []  fenced []                                                      the replies before it are written
@@ -50,6 +51,8 @@ export const FrameKind = {
   arrived: 23,
   takeOver: 24,
   takenOver: 25,
+  survey: 40,
+  surveyed: 41,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

@@ -47,6 +47,7 @@ export interface PeerHost {
   ran(): void
   giveBack(unwritten: Unwritten): void
   gather(op: number): unknown
+  survey(topic: string): unknown
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
@@ -104,6 +105,8 @@ export class Peer implements FrameHandler {
         return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
       case FrameKind.gather:
         return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
+      case FrameKind.survey:
+        return this.survey(bytes.readUInt32LE(from), bytes.toString('utf8', from + 4, to))
       case FrameKind.mail:
         return host.mail(bytes.toString('utf8', from, to))
       case FrameKind.subscribe: {
@@ -159,6 +162,15 @@ export class Peer implements FrameHandler {
     const { writer } = this.outbox
     const start = beginFrame(writer, FrameKind.takenOver)
     putU32(writer, no)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  private survey(no: number, topic: string): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.surveyed)
+    putU32(writer, no)
+    writer.utf8(JSON.stringify(this.host.survey(topic)))
     endFrame(writer, start)
     this.outbox.added()
   }

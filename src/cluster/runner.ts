@@ -13,6 +13,7 @@ import type {
   Stats,
   Unwritten,
 } from '../engine/ports.ts'
+import type { RunnerFigures, ShardSums } from './shard-figures.ts'
 
 export interface Runner extends ParentMail {
   own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void
@@ -49,6 +50,9 @@ export interface Runner extends ParentMail {
   metrics(): Metrics
   queues(): QueueInfo[]
   crons(): CronInfo[]
+  sums(): ShardSums
+  /** With the `queuesMax` largest queues by name. */
+  figures(queuesMax: number): RunnerFigures
   jobCount(): number
   jobCountOf(shard: ShardId): number
   /** Every waiting pull is answered `draining`. */

@@ -8,6 +8,7 @@
 // serves waiting pulls. One timer waits for the first thing that falls due in any shard.
 
 import type { Command } from '../engine/command.ts'
+import { EventCounts } from '../engine/event-counts.ts'
 import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
 import { workerOfHolder } from '../engine/holder-number.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
@@ -30,6 +31,7 @@ import type {
   Stats,
   Unwritten,
 } from '../engine/ports.ts'
+import { topQueues } from '../engine/queue-figures.ts'
 import { RateWindow } from '../engine/rate-window.ts'
 import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
@@ -40,6 +42,7 @@ import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { SessionNews } from './session-news.ts'
+import { type RunnerFigures, type ShardSums, sumsOf } from './shard-figures.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
@@ -75,6 +78,7 @@ export class ShardRunner {
   readonly spareMemory: SpareMemory<JobPage>
   private readonly prefault: Prefault
   private readonly latency = new RateWindow()
+  private readonly counts = new EventCounts()
   /** Of the shards whose records are kept. */
   private readonly logs: (DurableLog | undefined)[] = new Array(limits.shards).fill(undefined)
   /** Shards whose records can't be kept at the moment: nothing happens in them. */
@@ -117,14 +121,14 @@ export class ShardRunner {
   /** What a shard of this worker is made with; `log` where its records are kept. */
   portsFor(log: DurableLog | null): ShardPorts {
     const { durable, retention } = this.options
-    const { memory, slots, latency } = this
+    const { memory, slots, latency, counts } = this
     const spare = this.spareMemory
     let { mail, events } = this.options
     if (log !== null && durable !== undefined) {
       mail = new HeldMail(mail, log, durable.hold)
       events = new HeldEvents(durable.lines, log, durable.hold)
     }
-    return { mail, events, retention, log, memory, slots, spare, latency }
+    return { mail, events, retention, log, memory, slots, spare, latency, counts }
   }
 
   /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */
@@ -337,6 +341,25 @@ export class ShardRunner {
     return sum
   }
 
+  sums(): ShardSums {
+    const states = this.owned.map(({ state }) => state)
+    return sumsOf(states, this.counts, this.latency, this.options.clock.nowMs())
+  }
+
+  figures(queuesMax: number): RunnerFigures {
+    const states = this.owned.map(({ state }) => state)
+    let halted = 0
+    for (const shard of this.stopped) halted |= 1 << shard
+    return {
+      sums: this.sums(),
+      queues: topQueues(states, queuesMax, this.options.clock.nowMs()),
+      memoryBytes: this.memoryBytes(),
+      memoryBytesMax: this.options.memoryBytesMax,
+      shards: this.shardsOwned(),
+      halted: halted >>> 0,
+    }
+  }
+
   queues(): QueueInfo[] {
     return this.owned.flatMap((shard) => shard.queues())
   }
@@ -394,12 +417,16 @@ export class ShardRunner {
 
   private lookAtMemory(): void {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
+    this.memory.full = this.memoryBytes() > this.options.memoryBytesMax
+  }
+
+  private memoryBytes(): number {
     let bytes = this.spareMemory.bytes
     for (const { state } of this.owned) {
       const { payloads, jobs } = state
       bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes
     }
-    this.memory.full = bytes > this.options.memoryBytesMax
+    return bytes
   }
 
   /** The shard, when it is owned here; it is looked at by the next hand-over. */

@@ -83,6 +83,16 @@ export const limits = {
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 
+  /** What a consumer says of itself: its name, its host, its version. */
+  consumerNameBytesMax: 128,
+  consumerQueuesMax: 100,
+  /** Consumers that one worker knows by their heartbeats over HTTP. */
+  consumersPerWorkerMax: 10_000,
+  consumerSilenceMsMax: 30_000,
+
+  /** Queues that metrics name; the rest is `other`. */
+  metricsQueuesMax: 100,
+
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,
 

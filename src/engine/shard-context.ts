@@ -1,6 +1,7 @@
 // What the commands of a shard work with: its state, the recorder that changes it, the waiting pulls, the moment,
 // and the ports to the outside.
 
+import type { EventCounts } from './event-counts.ts'
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
@@ -37,6 +38,7 @@ export interface ShardPorts {
   readonly spare: SpareMemory<JobPage>
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
+  readonly counts: EventCounts
   readonly retention: Retention
 }
 
@@ -102,7 +104,8 @@ export class ShardContext {
   }
 
   emit(kind: EventKind, queue: Queue, seq: Seq, error: string | null = null): void {
-    const { events } = this.ports
+    const { events, counts } = this.ports
+    counts.note(kind)
     if (events.listening && events.wants(queue.name, kind)) {
       events.event(kind, this.state, seq, this.nowMs, error)
     }

@@ -10,7 +10,9 @@
 
 import type { ByteWriter } from '../engine/byte-writer.ts'
 import type { Gate, ReplySlot, Session, Unwritten } from '../engine/ports.ts'
+import { Door, Traffic } from '../engine/traffic.ts'
 import type { Sessions } from './sessions.ts'
+import { findOp } from './wire/fields.ts'
 import { borrowWriter, returnWriter } from './writer-pool.ts'
 
 export interface Answer {
@@ -26,17 +28,21 @@ export class Caller {
   /** For commands that hold nothing. */
   private readonly common: Session
   private readonly ended = new WeakSet<Session>()
+  private readonly traffic: Traffic
+  private readonly door: Door
   private turnScheduled = false
 
-  constructor(gate: Gate, sessions: Sessions) {
+  constructor(gate: Gate, sessions: Sessions, traffic = new Traffic(), door: Door = Door.server) {
     this.gate = gate
     this.sessions = sessions
-    this.common = sessions.next()
+    this.traffic = traffic
+    this.door = door
+    this.common = sessions.next(false, door)
   }
 
   /** For pulls, and for what is held until `end`. */
   begin(): Session {
-    return this.sessions.next()
+    return this.sessions.next(false, this.door)
   }
 
   /** Its pulls wait no longer; jobs pulled with `release_on_close` return. */
@@ -48,8 +54,10 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
+    const sentMs = performance.now()
     return new Promise((resolve) => {
       const slot = new CallSlot((answer) => {
+        this.note(frame, answer.line, performance.now() - sentMs)
         if (!this.ended.has(session)) resolve(answer)
         else if (answer.handed !== null) this.giveBack(answer.handed)
       })
@@ -61,6 +69,12 @@ export class Caller {
   giveBack(handed: Unwritten): void {
     this.gate.giveBack(handed)
     this.endTurn()
+  }
+
+  private note(frame: Buffer, line: Buffer, ms: number): void {
+    const { traffic, door } = this
+    traffic.replied(door, line, 0, line.length)
+    traffic.took(door, opOf(frame), ms)
   }
 
   private endTurn(): void {
@@ -96,4 +110,12 @@ class CallSlot implements ReplySlot {
     returnWriter(writer)
     this.done({ line, handed })
   }
+}
+
+const NAME_AT = '{"cmd":"'.length
+const QUOTE = 0x22
+
+/** Frames of doors begin like this (wire/frames.ts). */
+function opOf(frame: Buffer): number {
+  return findOp(frame, NAME_AT, frame.indexOf(QUOTE, NAME_AT))
 }

@@ -3,7 +3,9 @@
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { limits } from '../../src/engine/limits.ts'
+import { Traffic } from '../../src/engine/traffic.ts'
 import { Authenticator } from '../../src/transports/auth/authenticator.ts'
+import { Consumers } from '../../src/transports/consumers/consumers.ts'
 import type { Log } from '../../src/transports/log.ts'
 import { Sessions } from '../../src/transports/sessions.ts'
 import { type Endpoint, Listener } from '../../src/transports/tcp/listener.ts'
@@ -46,6 +48,8 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     clock: { nowMs: () => clock.ms },
     moves: options.moves ?? null,
     sessions: new Sessions({ worker: 3, incarnation: 1 }),
+    traffic: new Traffic(),
+    consumers: new Consumers({ nowMs: () => clock.ms }),
     connectionsMax: options.connectionsMax ?? 100,
   })
   onTestFinished(() => listener.stop())

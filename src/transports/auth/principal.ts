@@ -56,6 +56,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   AUTH: 'read',
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
+  HELLO: 'consume',
 }
 
 /** Null: they may. `queue` null: the command names none, or a job, whose queue is asked for with `mayUse`. */

@@ -30,18 +30,21 @@ import { Op, opNames, routeOf } from '../../engine/op.ts'
 import type { Clock, Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
+import { Account } from './account.ts'
 import type { Arriving } from './arriving.ts'
-import { Asked, askedBy, lookAt, UNSURE } from './first-look.ts'
-import { keepPull, pullAfter } from './kept-pull.ts'
+import { Asked, askedBy, Ends, endedBy, endsWhat, lookAt, UNSURE } from './first-look.ts'
+import { answerCancelled, keepPull, lineNow } from './kept-pull.ts'
 import { type Host, Leaving } from './leaving.ts'
 import { type Moves, writeState } from './moving.ts'
 import { Output } from './output.ts'
 import { readInto } from './read-buffer.ts'
-import { ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
+import { ReplyQueue, type ReplyQueueOwner } from './reply-queue.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a peer that we have finished with may keep its side open. */
@@ -57,6 +60,8 @@ export interface ConnectionServices {
   readonly log: Log
   readonly clock: Clock
   readonly frameBytesMax: number
+  readonly traffic: Traffic
+  readonly consumers: Consumers
   /** Null where there is no other worker to go to. */
   readonly moves: Moves | null
 }
@@ -78,6 +83,7 @@ export class Connection implements ReplyQueueOwner, Host {
   readonly output: Output
   readonly replies: ReplyQueue
   readonly subscriptions: Subscriptions
+  private readonly account: Account
   private readonly socket: Socket
   private readonly services: ConnectionServices
   private readonly owner: Owner
@@ -111,7 +117,11 @@ export class Connection implements ReplyQueueOwner, Host {
     this.authed = arriving?.state.authed ?? !services.auth.required
     this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
     this.output = new Output(this.socket, () => this.progressed())
-    this.replies = new ReplyQueue(this.output, this)
+    const known = arriving?.state.consumer ?? null
+    const { traffic, consumers, codec } = services
+    const address = socket.remoteAddress ?? null
+    this.account = new Account(traffic, consumers, session, codec, address, known)
+    this.replies = new ReplyQueue(this.output, this, this.account)
     this.subscriptions = arriving?.subscriber ?? new Subscriptions(services.gate)
   }
 
@@ -123,7 +133,8 @@ export class Connection implements ReplyQueueOwner, Host {
     socket.on('end', () => this.inputEnds())
     socket.on('error', (error) => this.failed(error))
     socket.on('close', () => this.closed())
-    this.subscriptions.attach(this.output, () => this.replied())
+    const dropped = (): void => this.services.traffic.eventDropped(this.session.door)
+    this.subscriptions.attach(this.output, () => this.replied(), dropped)
     if (arriving !== null) this.resume(arriving)
   }
 
@@ -173,6 +184,7 @@ export class Connection implements ReplyQueueOwner, Host {
       owed: this.replies.pack((slot) => lineNow(slot, codec, nowMs)),
       rest: this.framer.left(),
       subscriptions: this.subscriptions.all(),
+      consumer: this.account.pack(),
     })
   }
 
@@ -182,6 +194,7 @@ export class Connection implements ReplyQueueOwner, Host {
     this.leaving = null
     this.framer.close()
     this.replies.abandon()
+    this.account.close()
     socket.removeAllListeners()
     socket.on('error', () => undefined)
     // The session goes on elsewhere, so it is not closed here.
@@ -295,12 +308,17 @@ export class Connection implements ReplyQueueOwner, Host {
 
   private frame(bytes: Buffer, from: number, to: number): void {
     let asked: number = this.authed ? lookAt(bytes, from) : UNSURE
-    if (asked === UNSURE) {
+    let ends: Ends = Ends.nothing
+    if (asked !== UNSURE) {
+      ends = endsWhat(bytes, from)
+    } else {
       asked = this.readFirst(bytes, from, to)
       if (asked === ANSWERED) return
+      ends = endedBy(command.op)
     }
     const slot = this.replies.next(asked as Asked)
     const { gate, codec, clock } = this.services
+    this.account.came(slot, asked as Asked, ends, bytes, from, to)
     gate.submit(bytes, from, to, slot, this.session)
     if (asked !== Asked.other && !slot.done) {
       this.replies.keep(slot, keepPull(codec, bytes, from, to), clock.nowMs())
@@ -315,12 +333,14 @@ export class Connection implements ReplyQueueOwner, Host {
     const refusal = codec.scan(bytes, from, to, command)
     const isOwn = refusal === null && isOwnCommand(command.op)
     if (refusal === null && this.authed && !isOwn) return askedBy(command.op)
+    this.services.traffic.command(this.session.door, refusal === null ? command.op : 0)
     const slot = this.replies.next(Asked.other)
     const reply = codec.reply(command, slot)
     if (refusal !== null) reply.refused(refusal)
     else if (command.op === Op.AUTH) this.authenticate(command.secret, reply)
     else if (!this.authed) reply.refused(refusals.authRequired)
     else if (command.op === Op.SUBSCRIBE) this.subscribe(command, reply)
+    else if (command.op === Op.HELLO) this.account.hello(command, reply)
     else this.unsubscribe(command, reply)
     this.replies.settle(slot)
     return ANSWERED
@@ -460,6 +480,7 @@ export class Connection implements ReplyQueueOwner, Host {
     if (this.state === 'closed') return
     this.state = 'closed'
     const { gate } = this.services
+    this.account.close()
     if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
     this.leaving?.cancel()
     this.framer.close()
@@ -474,17 +495,4 @@ export class Connection implements ReplyQueueOwner, Host {
 function isOwnCommand(op: number): boolean {
   const name = opNames[op]
   return name !== undefined && routeOf[name] === 'connection'
-}
-
-function answerCancelled(slot: Slot, refusal: Refusal | null): void {
-  const out = slot.open()
-  if (refusal !== null) writeRefusal(out, refusal)
-  else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
-  slot.close(null)
-}
-
-/** The frame of a pull that waits, with what is left of its `wait`. */
-function lineNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
-  if (line === null) throw new Error('a pull waits whose frame was not kept')
-  return pullAfter(codec, line, nowMs - keptMs)
 }

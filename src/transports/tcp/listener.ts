@@ -19,6 +19,7 @@ import {
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { Door } from '../../engine/traffic.ts'
 import type { Sessions } from '../sessions.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Arriving } from './arriving.ts'
@@ -166,7 +167,10 @@ export class Listener implements Owner {
   }
 
   private connect(socket: Socket, arriving: Arriving | null): void {
-    const session = arriving?.session ?? this.options.sessions.next()
+    // A Unix socket has no address.
+    const door = socket.remoteAddress === undefined ? Door.unix : Door.tcp
+    const session = arriving?.session ?? this.options.sessions.next(false, door)
+    session.door = door
     const connection = new Connection(socket, session, this.options, this, arriving)
     this.connections.add(connection)
     connection.start(arriving)
@@ -192,6 +196,9 @@ export class Listener implements Owner {
   }
 
   private refuse(socket: Socket): void {
+    this.options.traffic.connectionRefused(
+      socket.remoteAddress === undefined ? Door.unix : Door.tcp,
+    )
     if (this.refused++ % LOG_EVERY === 0) {
       this.options.log.warn({ refused: this.refused }, 'too many connections: refused')
     }

@@ -15,6 +15,7 @@ export class Subscriptions implements Subscriber {
   /** Null: the connection is on its way here. */
   private output: Output | null = null
   private onLine: () => void = () => undefined
+  private onDrop: () => void = () => undefined
   /** By queue, the mask of events. */
   private readonly queues: Map<string, number>
   private early: Buffer[] = []
@@ -27,10 +28,11 @@ export class Subscriptions implements Subscriber {
     this.queues = new Map(known)
   }
 
-  /** `onLine`: something is there to be flushed. */
-  attach(output: Output, onLine: () => void): void {
+  /** `onLine`: something is there to be flushed. `onDrop`: a line was dropped. */
+  attach(output: Output, onLine: () => void, onDrop: () => void): void {
     this.output = output
     this.onLine = onLine
+    this.onDrop = onDrop
     const { early } = this
     this.early = []
     for (const line of early) this.write(output, line)
@@ -76,6 +78,7 @@ export class Subscriptions implements Subscriber {
     const unsent = output === null ? this.earlyBytes : output.unsentBytes
     if (unsent + line.length > limits.subscriberBytesMax) {
       this.dropped++
+      this.onDrop()
       return
     }
     if (output === null) {

@@ -134,6 +134,7 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   // Of `id` and `ids` one is required, which the reader of these two checks.
   HEARTBEAT: row([], ['id', 'ids', 'lease', 'token', 'tokens']),
   RELEASE: row([], ['id', 'ids', 'token', 'tokens']),
+  HELLO: row(['name'], ['data']),
 }
 
 /** By op: fields that must be there; all fields of the command, `cmd` and `reqId` included. */
