@@ -57,6 +57,9 @@ export interface Config {
   /** Of one worker. */
   readonly journalBacklogBytes: number
   readonly historyDays: number
+  readonly metricsQueuesMax: number
+  /** Where spans go; null = none are made. */
+  readonly otlpEndpoint: string | null
 }
 
 /** What the defaults depend on. Injected, so that tests see one machine everywhere. */
@@ -310,6 +313,23 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 3650,
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
+  metricsQueuesMax: integer({
+    name: 'METRICS_QUEUES_MAX',
+    default: limits.metricsQueuesMax,
+    min: 0,
+    max: 10_000,
+    meaning: 'queues that metrics name, the largest ones; all others are counted as other',
+  }),
+  otlpEndpoint: {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    default: '',
+    defaultNote: 'none: no spans are made',
+    allowed: 'a URL that begins with http:// or https://',
+    meaning:
+      'collector of OpenTelemetry that spans of jobs with a trace context go to, as OTLP/HTTP JSON',
+    secret: true,
+    read: readOtlpEndpoint,
+  },
 }
 
 export type ConfigResult =
@@ -450,6 +470,11 @@ function readDatabaseUrl(text: string): string | null | undefined {
   if (!/^postgres(?:ql)?:\/\//.test(text) || /[\s\p{Cc}]/u.test(text)) return undefined
   // A socket may be given as `postgresql://user@/database?host=/folder`: a host that is empty, which URL refuses.
   return URL.canParse(text.replace('@/', '@socket/')) ? text : undefined
+}
+
+function readOtlpEndpoint(text: string): string | null | undefined {
+  if (text === '') return null
+  return /^https?:\/\//.test(text) && URL.canParse(text) ? text : undefined
 }
 
 /** Of characters that need no quotes: it becomes a part of statements. */

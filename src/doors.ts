@@ -2,11 +2,16 @@
 
 import type { AddressInfo } from 'node:net'
 import type { Moves } from './cluster/moves.ts'
+import type { NodeView } from './cluster/node-view.ts'
 import type { Listeners, NodeLife } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
+import { Door as DoorNumber, type Traffic } from './engine/traffic.ts'
 import type { Logger } from './logger.ts'
+import type { SpanFigures } from './measures.ts'
+import { Observation } from './observation.ts'
+import type { StoreFigures } from './storage/store-figures.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
@@ -25,6 +30,11 @@ export interface DoorsDeps {
   readonly moves: Moves
   readonly clock: Clock
   readonly log: Logger
+  readonly view: NodeView
+  readonly traffic: Traffic
+  /** Null where nothing is stored. */
+  readonly store: (() => StoreFigures) | null
+  readonly spans: SpanFigures | null
   readonly node: NodeLife & { readonly id: string | null; readonly startedAtMs: number }
 }
 
@@ -33,6 +43,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
   const drainMs = config.drainTimeoutMs + DRAIN_MARGIN_MS
   let listener: Listener | null = null
   let others: Door[] = []
+  const observation = new Observation(deps)
   const drainOthers = (timeoutMs: number): Promise<unknown> =>
     Promise.all(others.map((door) => door.drain(timeoutMs)))
   return {
@@ -40,22 +51,26 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       const sessions = new Sessions(deps.origin)
       const auth = new Authenticator(config.authTokens, deps.clock)
       const bound = { ...ports }
-      listener = lineListener(deps, sessions, auth, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor(deps, sessions, auth, bound)
+      listener = lineListener(deps, sessions, auth, observation, ports.tcp)
+      const http =
+        ports.http === null ? null : await httpDoor(deps, sessions, auth, observation, bound)
       const grpc = ports.grpc === null ? null : await grpcDoor()
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       bound.tcp = (tcp as AddressInfo).port
       bound.http = await openDoor(http, config.host, ports.http)
       bound.grpc = await openDoor(grpc, config.host, ports.grpc)
+      observation.opened(bound.tcp)
       return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
     async evacuate() {
+      observation.drains()
       const timeoutMs = config.drainTimeoutMs / 2
       await Promise.all([listener?.evacuate(timeoutMs), drainOthers(timeoutMs)])
     },
     async drain() {
+      observation.drains()
       await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
     },
   }
@@ -70,9 +85,10 @@ function lineListener(
   deps: DoorsDeps,
   sessions: Sessions,
   auth: Authenticator,
+  { consumers }: Observation,
   port: number,
 ): Listener {
-  const { config, gate, moves, clock, log } = deps
+  const { config, gate, moves, clock, log, traffic } = deps
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
@@ -85,6 +101,8 @@ function lineListener(
     sessions,
     connectionsMax: config.connectionsMax,
     moves,
+    traffic,
+    consumers,
   })
 }
 
@@ -93,17 +111,19 @@ async function httpDoor(
   deps: DoorsDeps,
   sessions: Sessions,
   auth: Authenticator,
+  observation: Observation,
   bound: DoorPorts,
 ): Promise<Door> {
-  const { config, gate, clock, log, node } = deps
+  const { config, gate, clock, log, node, traffic } = deps
   const { HttpDoor } = await import('./transports/http/http-door.ts')
   return new HttpDoor({
     config,
-    caller: new Caller(gate, sessions),
+    caller: new Caller(gate, sessions, traffic, DoorNumber.http),
     auth,
     gate,
     clock,
     log,
+    traffic,
     node: {
       version,
       id: node.id,
@@ -113,7 +133,7 @@ async function httpDoor(
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: [],
+    plugins: await observation.routes(),
   })
 }
 

@@ -11,6 +11,7 @@ import { configWarnings } from './config.ts'
 import { doorsOf, portsOf } from './doors.ts'
 import type { DurableNode } from './durable.ts'
 import type { DoorPorts } from './engine/ports.ts'
+import { Traffic } from './engine/traffic.ts'
 import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
@@ -81,6 +82,7 @@ export async function startWorker(config: Config): Promise<void> {
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()
+  const traffic = new Traffic()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
@@ -96,6 +98,7 @@ export async function startWorker(config: Config): Promise<void> {
     codec: guards?.codec(wireCodec) ?? wireCodec,
     events,
     log,
+    traffic,
     durable,
     makeRunner: (mail, hold, reserve) => {
       runner = new ShardRunner({
@@ -113,9 +116,13 @@ export async function startWorker(config: Config): Promise<void> {
       })
       return runner
     },
-    makeListeners: (gate, moves, life) =>
+    makeListeners: (gate, moves, life, view) =>
       doorsOf({
         config,
+        view,
+        traffic,
+        store: durable?.figures ?? null,
+        spans: null,
         origin: identity,
         gate,
         moves,

@@ -21,6 +21,7 @@ import {
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
 import type { Arrivals, Moves } from './moves.ts'
+import type { NodeView } from './node-view.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
@@ -67,7 +68,7 @@ export interface WorkerOptions
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
-  makeListeners(gate: Gate, moves: Moves, life: NodeLife): Listeners
+  makeListeners(gate: Gate, moves: Moves, life: NodeLife, view: NodeView): Listeners
 }
 
 /** Runs the worker until the process ends. */
@@ -111,10 +112,11 @@ class WorkerProcess {
     const durable = kept === null ? null : this.durableOptions(kept)
     this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
     const { moves } = this.exchange
-    this.listeners = options.makeListeners(this.exchange, moves, {
+    const life: NodeLife = {
       leads: () => kept === null || monotonicMs() < this.leaseUntilMs,
       stop: (restart) => tellPrimary({ kind: 'stop', restart }),
-    })
+    }
+    this.listeners = options.makeListeners(this.exchange, moves, life, this.view())
     moves.arrivals = this.listeners
   }
 
@@ -193,6 +195,17 @@ class WorkerProcess {
             tellPrimary({ kind: 'released', shards })
           },
         }),
+    }
+  }
+
+  private view(): NodeView {
+    const { surveys, runner } = this.exchange
+    return {
+      survey: surveys,
+      cluster: () => this.exchange.figures(),
+      shards: (queuesMax) => runner.figures(queuesMax),
+      sums: () => runner.sums(),
+      leaseLeftMs: () => (this.durable === null ? null : this.leaseUntilMs - monotonicMs()),
     }
   }
 

@@ -75,6 +75,19 @@ export function readClaims(value: unknown): ConsumerClaims | Refusal {
   }
 }
 
+/** Of a heartbeat's body, which must name the queues. */
+export function parseClaims(body: Buffer): ConsumerClaims | Refusal {
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString())
+  } catch {
+    return refusals.invalid('what a consumer says of itself is a JSON object')
+  }
+  const claims = readClaims(value)
+  if ('code' in claims || claims.queues !== null) return claims
+  return refusals.invalid('missing field "queues"')
+}
+
 function readQueues(value: unknown): readonly string[] | null | Refusal {
   if (isAbsent(value)) return null
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {

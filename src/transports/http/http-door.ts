@@ -20,6 +20,7 @@ import Fastify, {
 import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { Door as DoorNumber, type Traffic } from '../../engine/traffic.ts'
 import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
@@ -42,6 +43,7 @@ import { RoutePaths } from './route-paths.ts'
 import { standardRoutes } from './routes.ts'
 
 const BACKLOG = 1024
+const HTTP = DoorNumber.http
 /** While it drains. */
 const SWEEP_MS = 50
 
@@ -53,6 +55,7 @@ export interface HttpDoorOptions {
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl
+  readonly traffic: Traffic
   /** Routes besides those of `routes.ts`. */
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
@@ -75,11 +78,13 @@ export class HttpDoor implements Door {
   private readonly app: FastifyInstance
   private readonly deps: HttpDeps
   private readonly times: HttpTimes
+  private readonly traffic: Traffic
   private readonly sockets = new Set<Socket>()
   private readonly ending: Ending = { now: false }
 
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
+    this.traffic = options.traffic
     this.times = options.times ?? httpTimes
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
@@ -172,7 +177,11 @@ export class HttpDoor implements Door {
     server.on('connect', answerConnect)
     server.on('connection', (socket) => {
       this.sockets.add(socket)
-      socket.once('close', () => this.sockets.delete(socket))
+      this.traffic.connected(HTTP, 1)
+      socket.once('close', () => {
+        this.sockets.delete(socket)
+        this.traffic.connected(HTTP, -1)
+      })
     })
     return server
   }
@@ -191,8 +200,12 @@ export class HttpDoor implements Door {
       headers.authorization,
       request.raw.socket.remoteAddress ?? null,
     )
-    if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+    if (!isPrincipal(verdict)) {
+      this.traffic.refused(HTTP, verdict.code)
+      return void sendRefusal(reply, verdict)
+    }
     if (access !== 'token' && !verdict.scopes.has(access)) {
+      this.traffic.refused(HTTP, refusals.forbidden.code)
       return void sendRefusal(reply, refusals.forbidden)
     }
     request.principal = verdict

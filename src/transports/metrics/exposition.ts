@@ -18,15 +18,20 @@ export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 export interface MetricsPart {
   readonly families: readonly Family[]
   readonly queues: TopQueues
+  /** Of the last minute: completions, and the sum of what they took. */
+  readonly recentCount: number
+  readonly recentSumMs: number
 }
 
 export async function exposition(
   parts: readonly MetricsPart[],
-  silentWorkers: number,
+  ofNode: { readonly silentWorkers: number; readonly consumers: number },
   queuesMax: number,
 ): Promise<string> {
   const own = new Samples()
-  own.put('flashq_workers_silent', silentWorkers)
+  own.put('flashq_workers_silent', ofNode.silentWorkers)
+  own.put('flashq_workers_active', ofNode.consumers)
+  own.put('flashq_latency_ms', meanLatencyMs(parts))
   putQueues(
     own,
     mergeTopQueues(
@@ -37,6 +42,12 @@ export async function exposition(
   const families = [...parts.map((part) => part.families), own.all()]
   const registry = AggregatorRegistry.aggregate(families as unknown as MetricObject[])
   return registry.metrics()
+}
+
+function meanLatencyMs(parts: readonly MetricsPart[]): number {
+  const count = parts.reduce((sum, part) => sum + part.recentCount, 0)
+  const sumMs = parts.reduce((sum, part) => sum + part.recentSumMs, 0)
+  return count === 0 ? 0 : Math.round((sumMs / count) * 100) / 100
 }
 
 type MetricObject = MetricObjectWithValues<MetricValue<string>>

@@ -6,8 +6,7 @@
 
 import type { Survey } from '../../engine/survey-port.ts'
 import { exposition, type MetricsPart } from './exposition.ts'
-
-const TOPIC = 'metrics'
+import { METRICS_TOPIC } from './topics.ts'
 
 interface Known {
   readonly incarnation: number
@@ -19,20 +18,20 @@ export class Scrapes {
   private readonly queuesMax: number
   private readonly known = new Map<number, Known>()
 
-  constructor(survey: Survey, queuesMax: number, ownPart: () => MetricsPart) {
+  constructor(survey: Survey, queuesMax: number) {
     this.survey = survey
     this.queuesMax = queuesMax
-    survey.answer(TOPIC, ownPart)
   }
 
-  async text(): Promise<string> {
-    const { answers, silent } = await this.survey.ask(TOPIC)
+  /** `consumers`: how many there are. */
+  async text(consumers: number): Promise<string> {
+    const { answers, silent } = await this.survey.ask(METRICS_TOPIC)
     for (const { worker, incarnation, value } of answers) {
       this.known.set(worker, { incarnation, part: value as MetricsPart })
     }
     const live = new Set([...answers.map(({ worker }) => worker), ...silent])
     for (const worker of this.known.keys()) if (!live.has(worker)) this.known.delete(worker)
     const parts = [...this.known.values()].map(({ part }) => part)
-    return exposition(parts, silent.length, this.queuesMax)
+    return exposition(parts, { silentWorkers: silent.length, consumers }, this.queuesMax)
   }
 }
