@@ -56,7 +56,7 @@ export class Observation {
       survey,
       clock,
       own: () => healthPart(this.measured, this.isDraining),
-      probe: () => probeListener(config.host, this.tcpPort, false),
+      probe: () => probeListener(config.host, this.tcpPort),
     })
     this.consumersOfNode = new ConsumersOfNode(survey, this.consumers)
   }

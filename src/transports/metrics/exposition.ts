@@ -11,6 +11,7 @@
 
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
 import { mergeTopQueues, type QueueFigures, type TopQueues } from '../../engine/queue-figures.ts'
+import { metricNames } from './catalogue.ts'
 import { type Family, Samples } from './samples.ts'
 
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -39,8 +40,10 @@ export async function exposition(
       queuesMax,
     ),
   )
-  const families = [...parts.map((part) => part.families), own.all()]
-  const registry = AggregatorRegistry.aggregate(families as unknown as MetricObject[])
+  const families = [...parts.flatMap((part) => part.families), ...own.all()]
+  // They are written in the order in which they are met.
+  families.sort((a, b) => metricNames.indexOf(a.name) - metricNames.indexOf(b.name))
+  const registry = AggregatorRegistry.aggregate([families] as unknown as MetricObject[])
   return registry.metrics()
 }
 

@@ -1,29 +1,27 @@
-// Whether the public listener of the line protocol answers: a connection like a client's, one line, any reply.
+// Whether the public listener of the line protocol answers: a connection like a client's, which ends at once and waits
+// for the server to end it too.
 //
-// A listener that accepts and says nothing looks well to everything inside the process. What is asked needs no token:
-// "no such command" and "authentication required" are as good an answer as any.
+// A listener that accepts and does nothing looks well to everything inside the process. The answer to an end of input is
+// an end of output, with a token or without, and it is no command that metrics would count.
 
 import { connect } from 'node:net'
 
 const PROBE_MS_MAX = 1000
-const PROBE_LINE = '{"cmd":"STATS"}\n'
 
-/** Null when it answers, or why not. `isTls`: being let in is all that is asked. */
-export function probeListener(host: string, port: number, isTls: boolean): Promise<string | null> {
+/** Null when it answers, or why not. */
+export function probeListener(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect({ host: reachable(host), port })
+    const socket = connect({ host: reachable(host), port, allowHalfOpen: true })
     const end = (why: string | null): void => {
       clearTimeout(timer)
       socket.destroy()
       resolve(why)
     }
     const timer = setTimeout(() => end(`no answer within ${PROBE_MS_MAX} ms`), PROBE_MS_MAX)
-    socket.on('connect', () => {
-      if (isTls) end(null)
-      else socket.write(PROBE_LINE)
-    })
-    socket.on('data', () => end(null))
-    socket.on('end', () => end('the connection was closed without an answer'))
+    socket.on('connect', () => socket.end())
+    // A server that is full or draining says so first.
+    socket.on('data', (bytes) => end(bytes.toString('utf8').trim()))
+    socket.on('end', () => end(null))
     socket.on('error', (error) => end(error.message))
   })
 }

@@ -1,5 +1,5 @@
-// What the connection must know of a frame before it hands it on: its own commands (AUTH, SUBSCRIBE,
-// UNSUBSCRIBE) stay here, and a pull may wait.
+// What the connection must know of a frame before it hands it on: its own commands (AUTH, HELLO,
+// SUBSCRIBE, UNSUBSCRIBE) stay here, and a pull may wait.
 //
 //   {"cmd":"PULLB", …      a frame that begins as clients write it says so in its first bytes;
 //   01234567^^^^^          any other one, and one that may be of our own, is UNSURE: it must be scanned
@@ -23,6 +23,7 @@ const LETTER_B = 0x42
 const LETTER_C = 0x43
 const LETTER_E = 0x45
 const LETTER_F = 0x46
+const LETTER_H = 0x48
 const LETTER_L = 0x4c
 const LETTER_P = 0x50
 const LETTER_R = 0x52
@@ -36,6 +37,7 @@ export function lookAt(bytes: Buffer, from: number): Asked | typeof UNSURE {
   const first = bytes[from + 8]
   const second = bytes[from + 9]
   if (!isCapital(first) || !isCapital(second) || first === LETTER_U) return UNSURE
+  if (first === LETTER_H) return bytes[from + 10] === LETTER_A ? Asked.other : UNSURE
   if (second !== LETTER_U) return Asked.other
   if (first === LETTER_A || first === LETTER_S) return UNSURE
   if (first !== LETTER_P) return Asked.other
