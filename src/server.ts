@@ -10,13 +10,16 @@ import type { Config } from './config.ts'
 import { configWarnings } from './config.ts'
 import { doorsOf, portsOf } from './doors.ts'
 import type { DurableNode } from './durable.ts'
+import type { JobWatch } from './engine/job-watch.ts'
 import type { DoorPorts } from './engine/ports.ts'
 import { Traffic } from './engine/traffic.ts'
 import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
 import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
+import type { OtlpExporter } from './transports/tracing/otlp-exporter.ts'
 import { wireCodec } from './transports/wire/codec.ts'
+import { version } from './version.ts'
 
 /** Time for an embedded PostgreSQL to write what it has. */
 const NODE_STOP_MS = 20_000
@@ -87,6 +90,7 @@ export async function startWorker(config: Config): Promise<void> {
   let runner: ShardRunner | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
   const guards = await guardsForTests(process.env)
+  const spans = config.otlpEndpoint === null ? null : await tracing(config.otlpEndpoint, log)
   // Loaded only where there is a database.
   const durable =
     config.databaseUrl === null
@@ -106,6 +110,7 @@ export async function startWorker(config: Config): Promise<void> {
         ...(hold === null ? {} : { durable: { hold, lines: events } }),
         mail,
         events,
+        watch: spans?.watch,
         reserve,
         memoryBytesMax: Math.floor(config.memoryBytesMax / config.workers),
         retention: {
@@ -122,7 +127,7 @@ export async function startWorker(config: Config): Promise<void> {
         view,
         traffic,
         store: durable?.figures ?? null,
-        spans: null,
+        spans: spans?.exporter ?? null,
         origin: identity,
         gate,
         moves,
@@ -135,6 +140,20 @@ export async function startWorker(config: Config): Promise<void> {
         },
       }),
   })
+}
+
+/** Loaded only where spans have somewhere to go. */
+async function tracing(
+  endpoint: string,
+  log: Logger,
+): Promise<{ readonly exporter: OtlpExporter; readonly watch: JobWatch }> {
+  const [{ OtlpExporter }, { JobSpans }] = await Promise.all([
+    import('./transports/tracing/otlp-exporter.ts'),
+    import('./transports/tracing/job-spans.ts'),
+  ])
+  const resource = { 'service.name': 'flashq', 'service.version': version }
+  const exporter = new OtlpExporter({ endpoint, resource, log })
+  return { exporter, watch: new JobSpans(exporter) }
 }
 
 /** Null, except where a test wants this worker to die or fail at a chosen moment. */

@@ -13,6 +13,7 @@ import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
 import { workerOfHolder } from '../engine/holder-number.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
+import type { JobWatch } from '../engine/job-watch.ts'
 import { limits } from '../engine/limits.ts'
 import { opNames, type Route, routeOf } from '../engine/op.ts'
 import type {
@@ -59,6 +60,8 @@ export interface RunnerOptions {
   /** Payloads and rows of all shards of this worker. */
   readonly memoryBytesMax: number
   readonly retention: Retention
+  /** Follows jobs, for traces. */
+  readonly watch?: JobWatch | undefined
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
   /** Where records are kept: replies wait there for the records they depend on. */
@@ -120,7 +123,7 @@ export class ShardRunner {
 
   /** What a shard of this worker is made with; `log` where its records are kept. */
   portsFor(log: DurableLog | null): ShardPorts {
-    const { durable, retention } = this.options
+    const { durable, retention, watch } = this.options
     const { memory, slots, latency, counts } = this
     const spare = this.spareMemory
     let { mail, events } = this.options
@@ -128,7 +131,7 @@ export class ShardRunner {
       mail = new HeldMail(mail, log, durable.hold)
       events = new HeldEvents(durable.lines, log, durable.hold)
     }
-    return { mail, events, retention, log, memory, slots, spare, latency, counts }
+    return { mail, events, retention, log, memory, slots, spare, latency, counts, watch }
   }
 
   /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */

@@ -116,6 +116,9 @@ export const limits = {
   consumersPerWorkerMax: 10_000,
   consumerSilenceMsMax: 30_000,
 
+  /** Spans that wait for the collector; one more is dropped. */
+  spansWaitingMax: 4096,
+
   /** Queues that metrics name; the rest is `other`. */
   metricsQueuesMax: 100,
 

@@ -5,6 +5,7 @@ import type { EventCounts } from './event-counts.ts'
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
+import type { JobWatch } from './job-watch.ts'
 import { limits } from './limits.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
@@ -39,6 +40,7 @@ export interface ShardPorts {
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
   readonly counts: EventCounts
+  readonly watch?: JobWatch | undefined
   readonly retention: Retention
 }
 

@@ -76,6 +76,10 @@ function record(
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
   }
+  const { watch } = ctx.ports
+  if (watch !== undefined && (table.flagsSeen & JobFlag.tags) !== 0) {
+    for (let seq = firstSeq; seq < firstSeq + count; seq++) watch.pushed(ctx.state, seq, ctx.nowMs)
+  }
   if (ctx.ports.events.listening) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) ctx.emit(EventKind.pushed, queue, seq)
   }

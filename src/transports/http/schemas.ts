@@ -51,6 +51,8 @@ const jobProperties = {
   tags: listOf(text),
 }
 const jobRequired = Object.keys(jobProperties)
+/** Of a job that was pushed as a part of a trace. */
+const traceProperties = { traceparent: text, tracestate: text }
 const state = { enum: states }
 
 /** What a push may say besides the queue. */
@@ -89,7 +91,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   {
     $id: 'Job',
     type: 'object',
-    properties: jobProperties,
+    properties: { ...jobProperties, ...traceProperties },
     required: jobRequired,
   },
   {
@@ -97,6 +99,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       token: { ...uint, description: 'of this delivery; with `token` or `lease`' },
     },
     required: jobRequired,
@@ -107,6 +110,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       state,
       result: anyJson,
       error: textOrNull,

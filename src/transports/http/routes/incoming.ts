@@ -1,7 +1,9 @@
 // Jobs from whoever can send JSON and nothing else: the whole body is the job's data, with default options.
 
+import type { IncomingHttpHeaders } from 'node:http'
 import { refusals } from '../../../engine/refusal.ts'
 import { frameOf, isJson } from '../../wire/frames.ts'
+import { readTraceContext, tagsOf } from '../../wire/trace-tags.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { bodyOf } from '../json-bodies.ts'
 import { anyJson, describeRoute, pushed } from '../schemas.ts'
@@ -24,9 +26,15 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
       const data = bodyOf(request)
       // It becomes a part of a frame: what is no JSON could say more than its data.
       const frame = isJson(data)
-        ? frameOf('PUSH', { queue, data })
+        ? frameOf('PUSH', { queue, data, tags: tagsOfHeaders(request.headers) })
         : refusals.invalid('the body is not JSON')
       return push(commands, request, reply, queue, frame)
     },
   )
+}
+
+/** Undefined when the sender has no trace. */
+function tagsOfHeaders({ traceparent, tracestate }: IncomingHttpHeaders): string[] | undefined {
+  const context = readTraceContext(traceparent, tracestate)
+  return context === null ? undefined : tagsOf(context)
 }

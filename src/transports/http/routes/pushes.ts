@@ -1,8 +1,10 @@
 // Pushes: one job, answered with the whole job; many, answered with their ids.
 
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../../../engine/refusal.ts'
 import { frameAround, frameOf } from '../../wire/frames.ts'
+import { readTraceContext, withTraceTags } from '../../wire/trace-tags.ts'
 import { sendBody, sendData, sendRefusal } from '../answers.ts'
 import { isRefusal } from '../fields.ts'
 import { type HttpCommands, sendRefused } from '../http-commands.ts'
@@ -29,7 +31,8 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      return push(commands, request, reply, queue, frameAround('PUSH', { queue }, bodyOf(request)))
+      const body = tracedBody(bodyOf(request), request.headers)
+      return push(commands, request, reply, queue, frameAround('PUSH', { queue }, body))
     },
   )
 
@@ -71,4 +74,10 @@ export async function push(
   const body = isOk(found) ? jobBody(found) : null
   // A job may be done and forgotten before it can be read, or its owner gone. It was accepted all the same.
   return body === null ? sendData(reply, { id }) : sendBody(reply, body)
+}
+
+/** A job that is pushed as a part of a trace keeps the trace's context. */
+function tracedBody(body: Buffer, { traceparent, tracestate }: IncomingHttpHeaders): Buffer {
+  const context = readTraceContext(traceparent, tracestate)
+  return context === null ? body : withTraceTags(body, context)
 }
