@@ -161,7 +161,7 @@ export class Exchange implements Gate {
       incarnation,
       others: () => routes.others(),
       incarnationOf: (other) => routes.incarnationOf(other),
-      ask: (to, no, topic) => links.to(to)?.survey(no, topic) ?? false,
+      ask: (to, no, topic) => links.to(to)?.survey(no, topic) ?? null,
     })
     const { turn } = this
     const { traffic } = options

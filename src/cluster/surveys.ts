@@ -14,8 +14,8 @@ export interface SurveysDeps {
   /** Every other live worker. */
   others(): number[]
   incarnationOf(worker: number): number
-  /** False when it can't be asked. */
-  ask(worker: number, no: number, topic: string): boolean
+  /** False when its link is full; null when it has just died. */
+  ask(worker: number, no: number, topic: string): boolean | null
 }
 
 interface Pending {
@@ -50,9 +50,12 @@ export class Surveys implements Survey {
     const no = this.lastNo
     const { worker, incarnation } = deps
     const answers = [{ worker, incarnation, value: this.here(topic) }]
-    const others = deps.others()
-    const asked = others.filter((other) => deps.ask(other, no, topic))
-    const silent = others.filter((other) => !asked.includes(other))
+    const asked: number[] = []
+    const silent: number[] = []
+    for (const other of deps.others()) {
+      const isAsked = deps.ask(other, no, topic)
+      if (isAsked !== null) (isAsked ? asked : silent).push(other)
+    }
     if (asked.length === 0) return Promise.resolve({ answers, silent })
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.finish(no), SURVEY_MS_MAX)

@@ -81,12 +81,18 @@ describe('a durable server', () => {
     const before = await first()
     const pids = server.workerPids()
     server.signal('SIGHUP')
-    await server.logged('all workers are restarted').catch(() => undefined)
-    await eventually('both workers are new', 30_000, () =>
-      server.workerPids().every((pid, index) => pid !== pids[index]),
+    await eventually(
+      'all workers are new',
+      30_000,
+      () => server.find('all workers were restarted') !== undefined,
     )
+    expect(server.workerPids().every((pid, index) => pid !== pids[index])).toBe(true)
     await eventually('it is ready', 20_000, async () => (await http.get('/readyz')).status === 200)
     expect(await first()).toEqual(before)
-    expect((await http.metrics()).value('flashq_jobs_pushed_total')).toBe(10)
+    const text = await http.metrics()
+    expect(text.value('flashq_jobs_pushed_total')).toBe(10)
+    // The one that stood in is gone, and known to be.
+    expect(text.value('flashq_workers')).toBe(2)
+    expect(text.value('flashq_workers_silent')).toBe(0)
   })
 })

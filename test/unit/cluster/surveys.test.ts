@@ -3,20 +3,22 @@ import { Surveys } from '../../../src/cluster/surveys.ts'
 
 function setUp(others: number[]) {
   const asked: [number, number, string][] = []
-  const unreachable = new Set<number>()
+  const full = new Set<number>()
+  const dead = new Set<number>()
   const surveys = new Surveys({
     worker: 0,
     incarnation: 7,
     others: () => others,
     incarnationOf: (worker) => worker + 100,
     ask: (worker, no, topic) => {
-      if (unreachable.has(worker)) return false
+      if (dead.has(worker)) return null
+      if (full.has(worker)) return false
       asked.push([worker, no, topic])
       return true
     },
   })
   surveys.answer('topic', () => 'mine')
-  return { surveys, asked, unreachable }
+  return { surveys, asked, full, dead }
 }
 
 beforeEach(() => {
@@ -63,8 +65,9 @@ describe('a survey', () => {
   })
 
   it('does not wait for a worker that dies, and calls one silent that it can not ask', async () => {
-    const { surveys, unreachable } = setUp([1, 2])
-    unreachable.add(1)
+    const { surveys, full, dead } = setUp([1, 2, 3])
+    full.add(1)
+    dead.add(3)
     const result = surveys.ask('topic')
     surveys.workerLost(2)
     expect(await result).toEqual({ answers: [mine], silent: [1] })
