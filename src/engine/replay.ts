@@ -72,7 +72,10 @@ export class Replay {
         run.evolveRetried(state, r.f64(), r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.deadLettered:
-        run.evolveDeadLettered(state, r.f64(), r.textOrNull())
+        run.evolveDeadLettered(state, r.f64(), 0, r.textOrNull())
+        return true
+      case RecordKind.deadLetteredAt:
+        run.evolveDeadLettered(state, r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.released:
         run.evolveReleased(state, r.f64())

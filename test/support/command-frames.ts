@@ -86,6 +86,7 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   limit: maybe(uint),
   name: quoted,
   schedule: quoted,
+  full: fc.constantFrom('true', 'false', 'null', '1'),
 }
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
@@ -96,7 +97,7 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   ACK: ['id', 'result', 'token'],
   ACKB: ['ids', 'tokens', 'results'],
   FAIL: ['id', 'error', 'token'],
-  GETJOB: ['id'],
+  GETJOB: ['id', 'full'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
   RETRYDLQ: ['queue', 'id'],
@@ -264,7 +265,7 @@ export function shown(command: Command): unknown {
     case Op.AUTH:
       return { op, secret: command.secret }
     case Op.GETJOB:
-      return { op, id: command.id }
+      return { op, id: command.id, full: command.isFull }
     default:
       return { op }
   }
@@ -349,7 +350,7 @@ export function expected(frame: Json): unknown {
     case Op.AUTH:
       return { op, secret: frame['token'] }
     case Op.GETJOB:
-      return { op, id }
+      return { op, id, full: frame['full'] ?? false }
     default:
       return { op }
   }

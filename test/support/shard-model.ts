@@ -139,7 +139,7 @@ export class ShardModel extends ShardRules {
     for (const job of chosen) {
       queue.dead = queue.dead.filter((each) => each !== job)
       Object.assign(job, { attempts: 0, runAt: this.nowMs, startedAt: 0, progress: 0, ttl: 0 })
-      job.message = null
+      Object.assign(job, { message: null, error: null, finishedAt: 0 })
       if (job.open.size > 0) {
         job.state = 'parked'
         this.ask(job)

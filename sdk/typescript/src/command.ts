@@ -25,6 +25,8 @@ export const failCommand = (id: number, error?: string, token?: number): Command
 
 export const getResultCommand = (id: number): Command => read('GETRESULT', idField(id))
 export const getJobCommand = (id: number): Command => read('GETJOB', idField(id))
+export const getJobInFullCommand = (id: number): Command =>
+  read('GETJOB', `${idField(id)},"full":true`)
 export const getStateCommand = (id: number): Command => read('GETSTATE', idField(id))
 export const getProgressCommand = (id: number): Command => read('GETPROGRESS', idField(id))
 export const cancelCommand = (id: number): Command => write('CANCEL', idField(id))

@@ -23,6 +23,7 @@ import type {
   EventListener,
   EventName,
   Job,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,
@@ -230,6 +231,12 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   async getJob<T = unknown>(jobId: number): Promise<JobWithState<T> | null> {
     const found = await this.#call(commands.getJobCommand(jobId), reply.readJobWithState)
     return found as JobWithState<T> | null
+  }
+
+  /** The job with its result, its error and when it ended. */
+  async getJobInFull<T = unknown, R = unknown>(jobId: number): Promise<JobInFull<T, R>> {
+    const found = await this.#call(commands.getJobInFullCommand(jobId), reply.readJobInFull)
+    return found as JobInFull<T, R>
   }
 
   async getState(jobId: number): Promise<JobState> {

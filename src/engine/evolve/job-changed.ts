@@ -111,6 +111,7 @@ export function evolveDlqRetried(state: ShardState, seq: Seq, nowMs: number): vo
   state.dead--
   page.attempts[row] = 0
   page.runAt[row] = nowMs
+  if (page.token !== null) page.token[row] = 0
   resetRun(page, row)
   if (page.options !== null) page.options.ttl[row] = 0
   const rare = state.jobs.rareOf(page, seq)
