@@ -56,6 +56,7 @@ export const RecordKind = {
   confirmed: 29,
   /** `deadLettered` (5) with its moment; 5 is read, and no longer written. */
   deadLetteredAt: 30,
+  promotedNow: 31,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -144,6 +145,11 @@ export class Recorder {
   promoted(seq: Seq): void {
     this.log?.append(this.writer.begin(RecordKind.promoted).f64(seq).end())
     job.evolvePromoted(this.state, seq)
+  }
+
+  promotedNow(seq: Seq, nowMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.promotedNow).f64(seq).f64(nowMs).end())
+    job.evolvePromotedNow(this.state, seq, nowMs)
   }
 
   parentDone(seq: Seq, parent: JobId, nowMs: number): void {

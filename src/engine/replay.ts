@@ -96,6 +96,9 @@ export class Replay {
       case RecordKind.promoted:
         job.evolvePromoted(state, r.f64())
         return true
+      case RecordKind.promotedNow:
+        job.evolvePromotedNow(state, r.f64(), r.f64())
+        return true
       case RecordKind.parentDone:
         job.evolveParentDone(state, r.f64(), r.f64(), r.f64())
         return true

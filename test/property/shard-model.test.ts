@@ -201,6 +201,8 @@ class Pair {
     switch (frame.cmd) {
       case 'CANCEL':
         return model.cancel(id)
+      case 'PROMOTE':
+        return model.promote(id)
       case 'GETRESULT':
         return { ok: true, id, result: job?.result ?? null }
       case 'GETPROGRESS':

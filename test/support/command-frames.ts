@@ -98,6 +98,7 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   ACKB: ['ids', 'tokens', 'results'],
   FAIL: ['id', 'error', 'token'],
   GETJOB: ['id', 'full'],
+  PROMOTE: ['id'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
   RETRYDLQ: ['queue', 'id'],
@@ -264,6 +265,8 @@ export function shown(command: Command): unknown {
       return { op, queue: command.queue, limit: command.limit }
     case Op.AUTH:
       return { op, secret: command.secret }
+    case Op.PROMOTE:
+      return { op, id: command.id }
     case Op.GETJOB:
       return { op, id: command.id, full: command.isFull }
     default:
@@ -349,6 +352,8 @@ export function expected(frame: Json): unknown {
       return { op, queue, limit: frame['limit'] }
     case Op.AUTH:
       return { op, secret: frame['token'] }
+    case Op.PROMOTE:
+      return { op, id }
     case Op.GETJOB:
       return { op, id, full: frame['full'] ?? false }
     default:

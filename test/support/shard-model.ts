@@ -133,6 +133,14 @@ export class ShardModel extends ShardRules {
     return OK
   }
 
+  promote(id: number): Expected {
+    const job = this.byId.get(id)
+    if (job === undefined || this.stateName(id) === 'unknown') return refusal('job_not_found')
+    if (job.state !== 'delayed') return refusal('job_not_delayed')
+    Object.assign(job, { state: 'waiting', runAt: this.nowMs })
+    return OK
+  }
+
   retryDead(queueName: string, id: number | null): Expected {
     const queue = this.queue(queueName)
     const chosen = queue.dead.filter((job) => id === null || job.id === id)

@@ -251,6 +251,11 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(commands.cancelCommand(jobId), reply.readNothing)
   }
 
+  /** A delayed job is ready now. */
+  async promote(jobId: number): Promise<void> {
+    return this.#call(commands.promoteCommand(jobId), reply.readNothing)
+  }
+
   /** `value` is rounded, and held within 0 and 100. */
   async progress(
     jobId: number,

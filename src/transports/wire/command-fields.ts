@@ -58,6 +58,7 @@ export function readCommand(fields: FrameFields, into: Command): void {
     case Op.GETRESULT:
     case Op.GETSTATE:
     case Op.CANCEL:
+    case Op.PROMOTE:
     case Op.GETPROGRESS:
       into.id = fields.uint(Field.id)
       return

@@ -139,6 +139,7 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   GETJOB: row(['id'], ['full']),
   GETSTATE: row(['id']),
   CANCEL: row(['id']),
+  PROMOTE: row(['id']),
   PROGRESS: row(['id', 'progress'], ['message', 'token']),
   GETPROGRESS: row(['id']),
   DLQ: row(['queue'], ['count']),

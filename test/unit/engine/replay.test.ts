@@ -73,6 +73,7 @@ function everyKind(): EngineHarness {
   q.send({ ...cron, name: nameOfShard(4), schedule: '*/60' })
   q.push(here, 'dies', { max_attempts: 1, priority: 50 })
   q.fail(q.pull(here)?.id ?? 0, 'for good')
+  q.send({ cmd: 'PROMOTE', id: q.push(here, 'soon', { delay: 5000 }) })
   return q
 }
 

@@ -40,3 +40,8 @@ describe('a job in full', () => {
     await expect(client.getJobInFull(3)).rejects.toMatchObject({ code: 'protocol' })
   })
 })
+
+it('promote sends the id', async () => {
+  await client.promote(7)
+  expect(sent('PROMOTE')).toEqual({ cmd: 'PROMOTE', id: 7 })
+})
