@@ -7,7 +7,10 @@ import type { Config } from './config.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
 import type { Logger } from './logger.ts'
+import { timerDelay } from './storage/delay.ts'
+import { Admission } from './transports/auth/admission.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
+import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
 import { type Endpoint, Listener } from './transports/tcp/listener.ts'
@@ -37,7 +40,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       const sessions = new Sessions(deps.origin)
       listener = lineListener(deps, sessions, ports.tcp)
       const http = ports.http === null ? null : await httpDoor()
-      const grpc = ports.grpc === null ? null : await grpcDoor()
+      const grpc = ports.grpc === null ? null : await grpcDoor(deps, sessions)
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       return {
@@ -85,9 +88,21 @@ async function httpDoor(): Promise<Door> {
   return new HttpDoor()
 }
 
-async function grpcDoor(): Promise<Door> {
+async function grpcDoor(deps: DoorsDeps, sessions: Sessions): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  return new GrpcDoor()
+  const { config, gate, clock, log } = deps
+  const caller = new Caller(gate, sessions)
+  return new GrpcDoor({
+    gate,
+    caller,
+    admission: new Admission(caller),
+    auth: new Authenticator(config.authTokens, clock),
+    delay: timerDelay,
+    log,
+    frameBytesMax: config.frameBytesMax,
+    connectionsMax: config.connectionsMax,
+    reflection: config.grpcReflection,
+  })
 }
 
 async function openDoor(

@@ -24,6 +24,7 @@ describe('the configuration', () => {
       httpPort: 6790,
       grpc: false,
       grpcPort: 6791,
+      grpcReflection: false,
       unixSocket: null,
       workers: 8,
       authTokens: [],

@@ -1,0 +1,120 @@
+// Server reflection, for tools that ask a server which calls it has (`GRPC_REFLECTION`): v1, and v1alpha, which has the
+// same messages.
+//
+//   request   3 file by name │ 4 file of symbol │ 5 file of extension │ 6 extensions of type │ 7 services
+//   response  2 the request  │ 4 files          │ 6 services          │ 7 error
+//
+// The descriptors are made from the proto files when the door opens; nothing of it is loaded where it is off.
+
+import { fileURLToPath } from 'node:url'
+import { type ServerDuplexStream, status } from '@grpc/grpc-js'
+import { loadSync } from '@grpc/proto-loader'
+import { ByteWriter } from '../../engine/byte-writer.ts'
+import { HEALTH_SERVICE } from './health.ts'
+import { SERVICE } from './methods.ts'
+import { Wire } from './proto-reader.ts'
+import { beginNested, endNested, putBytes, putTag, putText, putUint } from './proto-writer.ts'
+import { readRequest } from './request-frame.ts'
+import { message } from './schema.ts'
+
+export const REFLECTION_SERVICES = [
+  'grpc.reflection.v1.ServerReflection',
+  'grpc.reflection.v1alpha.ServerReflection',
+] as const
+
+const protoFolder = new URL('../../../proto/', import.meta.url)
+const files = ['flashq.proto', 'health.proto'] as const
+
+const ServerReflectionRequest = message('ServerReflectionRequest', {
+  file_by_filename: [3, 'string', { label: 'optional' }],
+  file_containing_symbol: [4, 'string', { label: 'optional' }],
+  list_services: [7, 'string', { label: 'optional' }],
+})
+
+export class Reflection {
+  private readonly byFile = new Map<string, Buffer>()
+  private readonly bySymbol = new Map<string, Buffer>()
+
+  constructor() {
+    for (const file of files) this.load(file)
+  }
+
+  serve(call: ServerDuplexStream<Buffer, Buffer>): void {
+    call.on('data', (request: Buffer) => {
+      if (!call.write(this.answer(request))) {
+        call.pause()
+        call.once('drain', () => call.resume())
+      }
+    })
+    call.on('end', () => call.end())
+  }
+
+  answer(request: Buffer): Buffer {
+    const asked = readRequest(ServerReflectionRequest, request)
+    const out = new ByteWriter(1024)
+    putBytes(out, 2, request, 0, request.length)
+    const name = asked?.['file_by_filename']
+    const symbol = asked?.['file_containing_symbol']
+    if (typeof name === 'string') putFile(out, this.byFile.get(name), name)
+    else if (typeof symbol === 'string') putFile(out, this.fileOf(symbol), symbol)
+    else if (asked?.['list_services'] !== undefined) putServices(out)
+    else putError(out, status.NOT_FOUND, 'There are no extensions')
+    return out.toBuffer()
+  }
+
+  /** Of a service, a message, an enum, or a method of a service. */
+  private fileOf(symbol: string): Buffer | undefined {
+    return this.bySymbol.get(symbol) ?? this.bySymbol.get(symbol.replace(/\.[^.]*$/, ''))
+  }
+
+  private load(file: string): void {
+    const definitions = loadSync(fileURLToPath(new URL(file, protoFolder)), { keepCase: true })
+    for (const [symbol, definition] of Object.entries(definitions)) {
+      const descriptors = definition['fileDescriptorProtos']
+      if (!Array.isArray(descriptors)) continue
+      const descriptor = descriptors[0] as Buffer
+      this.bySymbol.set(symbol, descriptor)
+      this.byFile.set(file, descriptor)
+    }
+    const descriptor = this.byFile.get(file)
+    if (descriptor === undefined) throw new Error(`${file} defines nothing`)
+    this.byFile.set(fileNameIn(descriptor), descriptor)
+    for (const service of [SERVICE, HEALTH_SERVICE]) {
+      if (definitions[service] !== undefined) this.bySymbol.set(service, descriptor)
+    }
+  }
+}
+
+/** The name that a descriptor gives its file: by it clients ask for the file again. */
+function fileNameIn(descriptor: Buffer): string {
+  const FileDescriptor = message('FileDescriptorProto', { name: [1, 'string'] })
+  return String(readRequest(FileDescriptor, descriptor)?.['name'])
+}
+
+function putFile(out: ByteWriter, descriptor: Buffer | undefined, asked: string): void {
+  if (descriptor === undefined) {
+    putError(out, status.NOT_FOUND, `Nothing here is called ${asked.slice(0, 200)}`)
+    return
+  }
+  const from = beginNested(out, 4)
+  putBytes(out, 1, descriptor, 0, descriptor.length)
+  endNested(out, from)
+}
+
+function putServices(out: ByteWriter): void {
+  const from = beginNested(out, 6)
+  for (const service of [SERVICE, HEALTH_SERVICE]) {
+    const one = beginNested(out, 1)
+    putText(out, 1, service)
+    endNested(out, one)
+  }
+  endNested(out, from)
+}
+
+function putError(out: ByteWriter, code: status, text: string): void {
+  const from = beginNested(out, 7)
+  putTag(out, 1, Wire.varint)
+  putUint(out, code)
+  putText(out, 2, text)
+  endNested(out, from)
+}
