@@ -6,7 +6,7 @@
 //
 // The descriptors are made from the proto files when the door opens; nothing of it is loaded where it is off.
 
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { type ServerDuplexStream, status } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ByteWriter } from '../../engine/byte-writer.ts'
@@ -22,7 +22,8 @@ export const REFLECTION_SERVICES = [
   'grpc.reflection.v1alpha.ServerReflection',
 ] as const
 
-const protoFolder = new URL('../../../proto/', import.meta.url)
+/** From `src` and from `dist` alike. */
+const protoFolder = join(import.meta.dirname, '../../../proto')
 const files = ['flashq.proto', 'health.proto'] as const
 
 const ServerReflectionRequest = message('ServerReflectionRequest', {
@@ -68,7 +69,7 @@ export class Reflection {
   }
 
   private load(file: string): void {
-    const definitions = loadSync(fileURLToPath(new URL(file, protoFolder)), { keepCase: true })
+    const definitions = loadSync(join(protoFolder, file), { keepCase: true })
     for (const [symbol, definition] of Object.entries(definitions)) {
       const descriptors = definition['fileDescriptorProtos']
       if (!Array.isArray(descriptors)) continue
