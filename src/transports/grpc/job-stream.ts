@@ -67,6 +67,8 @@ export class JobStream implements Holder {
   private readonly settling = new Set<JobId>()
   private pulling = false
   private unsent = 0
+  /** `go` is about to be called. */
+  private isGoing = false
   private isFinishing = false
   private isOver = false
   private stopChecking: (() => void) | null = null
@@ -109,7 +111,7 @@ export class JobStream implements Holder {
     this.settling.delete(id)
     if (!this.out.delete(id)) return
     this.services.deliveries.remove(id, this)
-    this.go()
+    this.goSoon()
   }
 
   /** Of a job that is out here; what is said of others is ignored. */
@@ -148,6 +150,16 @@ export class JobStream implements Holder {
         // The shard cannot be told: the consumer must know, and the job will come again.
         this.end(refusal ?? null)
     }
+  }
+
+  /** Once for all jobs of a batch that was acknowledged. */
+  private goSoon(): void {
+    if (this.isGoing) return
+    this.isGoing = true
+    queueMicrotask(() => {
+      this.isGoing = false
+      this.go()
+    })
   }
 
   private go(): void {
