@@ -12,7 +12,8 @@ import { readRequest } from './request-frame.ts'
 import { message } from './schema.ts'
 
 export const HEALTH_SERVICE = 'grpc.health.v1.Health'
-const HealthCheckRequest = message('HealthCheckRequest', { service: [1, 'string'] })
+export const HealthCheckRequest = message('HealthCheckRequest', { service: [1, 'string'] })
+export const HealthCheckResponse = message('HealthCheckResponse', { status: [1, 'state'] })
 
 export const Serving = { serving: 1, notServing: 2, serviceUnknown: 3 } as const
 type Serving = (typeof Serving)[keyof typeof Serving]

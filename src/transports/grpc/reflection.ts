@@ -4,14 +4,14 @@
 //   request   3 file by name │ 4 file of symbol │ 5 file of extension │ 6 extensions of type │ 7 services
 //   response  2 the request  │ 4 files          │ 6 services          │ 7 error
 //
-// The descriptors are made from the proto files when the door opens; nothing of it is loaded where it is off.
+// Nothing of it is loaded where it is off.
 
-import { join } from 'node:path'
 import { type ServerDuplexStream, status } from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
 import { ByteWriter } from '../../engine/byte-writer.ts'
+import { fileDescriptor, type ProtoFile } from './descriptor.ts'
 import { HEALTH_SERVICE } from './health.ts'
 import { SERVICE } from './methods.ts'
+import { flashqFile, healthFile } from './proto-files.ts'
 import { Wire } from './proto-reader.ts'
 import { beginNested, endNested, putBytes, putTag, putText, putUint } from './proto-writer.ts'
 import { readRequest } from './request-frame.ts'
@@ -21,10 +21,6 @@ export const REFLECTION_SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
 ] as const
-
-/** From `src` and from `dist` alike. */
-const protoFolder = join(import.meta.dirname, '../../../proto')
-const files = ['flashq.proto', 'health.proto'] as const
 
 const ServerReflectionRequest = message('ServerReflectionRequest', {
   file_by_filename: [3, 'string', { label: 'optional' }],
@@ -37,7 +33,7 @@ export class Reflection {
   private readonly bySymbol = new Map<string, Buffer>()
 
   constructor() {
-    for (const file of files) this.load(file)
+    for (const file of [flashqFile, healthFile]) this.add(file)
   }
 
   serve(call: ServerDuplexStream<Buffer, Buffer>): void {
@@ -68,28 +64,12 @@ export class Reflection {
     return this.bySymbol.get(symbol) ?? this.bySymbol.get(symbol.replace(/\.[^.]*$/, ''))
   }
 
-  private load(file: string): void {
-    const definitions = loadSync(join(protoFolder, file), { keepCase: true })
-    for (const [symbol, definition] of Object.entries(definitions)) {
-      const descriptors = definition['fileDescriptorProtos']
-      if (!Array.isArray(descriptors)) continue
-      const descriptor = descriptors[0] as Buffer
-      this.bySymbol.set(symbol, descriptor)
-      this.byFile.set(file, descriptor)
-    }
-    const descriptor = this.byFile.get(file)
-    if (descriptor === undefined) throw new Error(`${file} defines nothing`)
-    this.byFile.set(fileNameIn(descriptor), descriptor)
-    for (const service of [SERVICE, HEALTH_SERVICE]) {
-      if (definitions[service] !== undefined) this.bySymbol.set(service, descriptor)
-    }
+  private add(file: ProtoFile): void {
+    const descriptor = fileDescriptor(file)
+    this.byFile.set(file.name, descriptor)
+    const names = [file.service, file.enum.name, ...file.messages.map(({ name }) => name)]
+    for (const name of names) this.bySymbol.set(`${file.package}.${name}`, descriptor)
   }
-}
-
-/** The name that a descriptor gives its file: by it clients ask for the file again. */
-function fileNameIn(descriptor: Buffer): string {
-  const FileDescriptor = message('FileDescriptorProto', { name: [1, 'string'] })
-  return String(readRequest(FileDescriptor, descriptor)?.['name'])
 }
 
 function putFile(out: ByteWriter, descriptor: Buffer | undefined, asked: string): void {
