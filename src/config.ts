@@ -33,6 +33,7 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   readonly grpc: boolean
   readonly grpcPort: number
+  readonly grpcReflection: boolean
   readonly workers: number
   /** Empty = everybody may use the server. */
   readonly authTokens: readonly string[]
@@ -154,6 +155,10 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     min: 0,
     max: 65_535,
     meaning: 'port of gRPC; 0 = any free port',
+  }),
+  grpcReflection: onOff({
+    name: 'GRPC_REFLECTION',
+    meaning: 'gRPC server reflection: tools such as grpcurl may ask which calls there are',
   }),
   workers: integer({
     name: 'WORKERS',

@@ -7,6 +7,8 @@ import type { Config } from './config.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
 import type { Logger } from './logger.ts'
+import { timerDelay } from './storage/delay.ts'
+import { Admission } from './transports/auth/admission.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
@@ -37,12 +39,11 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     Promise.all(others.map((door) => door.drain(timeoutMs)))
   return {
     async open(ports) {
-      const sessions = new Sessions(deps.origin)
-      const auth = new Authenticator(config.authTokens, deps.clock)
       const bound = { ...ports }
-      listener = lineListener(deps, sessions, auth, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor(deps, sessions, auth, bound)
-      const grpc = ports.grpc === null ? null : await grpcDoor()
+      const shared = sharedOf(deps, bound)
+      listener = lineListener(deps, shared, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(deps, shared)
+      const grpc = ports.grpc === null ? null : await grpcDoor(deps, shared)
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       bound.tcp = (tcp as AddressInfo).port
@@ -66,12 +67,21 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
   return { tcp: port, http: http ? httpPort : null, grpc: grpc ? grpcPort : null }
 }
 
-function lineListener(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  port: number,
-): Listener {
+/** What all doors of a worker have in common. */
+interface Shared {
+  readonly sessions: Sessions
+  readonly auth: Authenticator
+  readonly caller: Caller
+  readonly bound: DoorPorts
+}
+
+function sharedOf({ config, origin, gate, clock }: DoorsDeps, bound: DoorPorts): Shared {
+  const sessions = new Sessions(origin)
+  const auth = new Authenticator(config.authTokens, clock)
+  return { sessions, auth, caller: new Caller(gate, sessions), bound }
+}
+
+function lineListener(deps: DoorsDeps, { sessions, auth }: Shared, port: number): Listener {
   const { config, gate, moves, clock, log } = deps
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
@@ -89,17 +99,12 @@ function lineListener(
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  bound: DoorPorts,
-): Promise<Door> {
+async function httpDoor(deps: DoorsDeps, { auth, caller, bound }: Shared): Promise<Door> {
   const { config, gate, clock, log, node } = deps
   const { HttpDoor } = await import('./transports/http/http-door.ts')
   return new HttpDoor({
     config,
-    caller: new Caller(gate, sessions),
+    caller,
     auth,
     gate,
     clock,
@@ -117,9 +122,20 @@ async function httpDoor(
   })
 }
 
-async function grpcDoor(): Promise<Door> {
+async function grpcDoor(deps: DoorsDeps, { auth, caller }: Shared): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  return new GrpcDoor()
+  const { config, gate, log } = deps
+  return new GrpcDoor({
+    gate,
+    caller,
+    admission: new Admission(caller),
+    auth,
+    delay: timerDelay,
+    log,
+    frameBytesMax: config.frameBytesMax,
+    connectionsMax: config.connectionsMax,
+    reflection: config.grpcReflection,
+  })
 }
 
 async function openDoor(

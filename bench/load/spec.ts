@@ -36,6 +36,18 @@ export interface PushSpec {
   side?: Side
 }
 
+/** PushBatch over gRPC, one call at a time on each connection. */
+export interface GrpcPushSpec {
+  kind: 'grpc-push'
+  at: Address
+  queue: string
+  connections: number
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
 export interface DrainSpec {
   kind: 'drain'
   at: Address
@@ -109,6 +121,7 @@ export interface ClientSpec {
 
 export type LoadSpec =
   | PushSpec
+  | GrpcPushSpec
   | DrainSpec
   | CycleSpec
   | RelaySpec

@@ -118,6 +118,21 @@ export const limits = {
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 
+  /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
+  grpcMessageBytesMax: 4 * MIB,
+  /** Calls of one connection at a time; a waiting pull is one, and must not keep acks from being sent. */
+  grpcCallsPerConnectionMax: 1000,
+  /** Jobs of one pull of a stream. */
+  grpcBatchMax: 100,
+  /** Jobs that are out on a stream. */
+  grpcPrefetchMax: 1000,
+  grpcPrefetchDefault: 32,
+  /** A stream without credit asks after so long which of its jobs are still out. */
+  grpcCreditCheckMs: 1000,
+  /** A connection is pinged so often, and is dead when no answer comes within the second time. */
+  grpcPingMs: 15_000,
+  grpcPingTimeoutMs: 15_000,
+
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,
 

@@ -26,6 +26,7 @@ describe('the configuration', () => {
       corsOrigins: [],
       grpc: false,
       grpcPort: 6791,
+      grpcReflection: false,
       unixSocket: null,
       workers: 8,
       authTokens: [],
