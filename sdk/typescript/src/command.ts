@@ -8,7 +8,7 @@ import { numbersText, numberText, optionalNumber, optionalValue, valueText } fro
 
 export interface Command {
   readonly name: string
-  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. */
+  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. First comes what it is about: queue, id or name. */
   readonly fields: string
   readonly effect: 'read' | 'write'
 }

@@ -3,6 +3,7 @@
 // The readers check what a wrong answer could turn into silent loss (ids, jobs); the rest is taken as the protocol says.
 
 import { FlashQError, type ItemError } from './errors.ts'
+import { parseJson } from './exact-json.ts'
 import type {
   BatchOutcome,
   CronJob,
@@ -34,9 +35,9 @@ export interface Reply {
   readonly event?: unknown
 }
 
-/** Throws when the line is not a JSON object. */
-export function parseReply(line: string): Reply {
-  const value: unknown = JSON.parse(line)
+/** Throws when the line is not a JSON object. With `bigint`, integers beyond 2^53 stay exact. */
+export function parseReply(line: string, bigint = false): Reply {
+  const value = parseJson(line, bigint)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SyntaxError('a reply that is not an object')
   }
