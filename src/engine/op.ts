@@ -34,6 +34,7 @@ export const Op = {
   AUTH: 31,
   HEARTBEAT: 32,
   RELEASE: 33,
+  PROMOTE: 34,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -76,6 +77,7 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   AUTH: 'connection',
   HEARTBEAT: 'ids',
   RELEASE: 'ids',
+  PROMOTE: 'id',
 }
 
 /** Op number → its name. */

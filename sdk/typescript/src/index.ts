@@ -30,6 +30,7 @@ export type {
   EventName,
   Job,
   JobEvent,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,
