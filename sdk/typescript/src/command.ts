@@ -72,6 +72,11 @@ export const clearConcurrencyCommand = (queue: string): Command =>
 
 export const listQueuesCommand = (): Command => read('LISTQUEUES')
 export const statsCommand = (): Command => read('STATS')
+/** These three are known to HTTP only. */
+export const workersCommand = (): Command => read('WORKERS')
+export const nodesCommand = (): Command => read('NODES')
+export const healthCommand = (): Command => read('HEALTH')
+
 export const metricsCommand = (): Command => read('METRICS')
 
 export const cronCommand = (name: string, cron: CronOptions): Command =>

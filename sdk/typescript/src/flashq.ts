@@ -24,15 +24,18 @@ import type {
   CronOptions,
   EventListener,
   EventName,
+  Health,
   Job,
   JobInFull,
   JobProgress,
   JobState,
   JobWithState,
   Metrics,
+  NodeInfo,
   PushOptions,
   QueueInfo,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 import { jobFieldsText } from './job-text.ts'
 import { optionalNumber, valueText } from './json-text.ts'
@@ -356,6 +359,21 @@ export class FlashQClient extends Emitter<FlashQEvents> {
     return this.#call(commands.metricsCommand(), reply.readMetrics)
   }
 
+  /** Consumers that have told the server of themselves. By HTTP only. */
+  async listWorkers(): Promise<WorkerInfo[]> {
+    return this.#callHttp(commands.workersCommand(), reply.readWorkers)
+  }
+
+  /** By HTTP only. */
+  async listNodes(): Promise<NodeInfo[]> {
+    return this.#callHttp(commands.nodesCommand(), reply.readNodes)
+  }
+
+  /** By HTTP only. */
+  async health(): Promise<Health> {
+    return this.#callHttp(commands.healthCommand(), reply.readHealth)
+  }
+
   /** Events of a queue (`*` = all names) over a connection of their own, until the returned function is called. */
   async subscribe(
     queue: string,
@@ -402,6 +420,14 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   #closeFeed(feed: EventFeed): Promise<void> {
     this.#feeds.delete(feed)
     return feed.stop()
+  }
+
+  async #callHttp<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {
+    if (this.#door.isHttp) return this.#call(command, read)
+    throw new FlashQError(
+      'unsupported',
+      'Only the HTTP interface knows this: use `useHttp` or an http:// URL',
+    )
   }
 
   #call<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {

@@ -29,16 +29,20 @@ export type {
   DroppedEvents,
   EventListener,
   EventName,
+  Health,
   Job,
   JobEvent,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,
   Metrics,
+  NodeInfo,
   PushOptions,
   QueueInfo,
   QueueMetrics,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 export { JsonText } from './json-text.ts'
 export type { ClientOptions } from './options.ts'

@@ -28,6 +28,7 @@ export type {
   DroppedEvents,
   EventListener,
   EventName,
+  Health,
   Job,
   JobEvent,
   JobInFull,
@@ -35,10 +36,12 @@ export type {
   JobState,
   JobWithState,
   Metrics,
+  NodeInfo,
   PushOptions,
   QueueInfo,
   QueueMetrics,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 export { JsonText } from './json-text.ts'
 export { FlashQ, FlashQ as default } from './node-flashq.ts'

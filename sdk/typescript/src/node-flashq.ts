@@ -8,6 +8,7 @@ import { type ClientOptions, isHttp } from './options.ts'
 import type { Door } from './transport.ts'
 
 const LINE_DOOR: Door = {
+  isHttp: false,
   transport: (settings, hooks) => new Connection(settings, hooks),
   feed: (settings, wish, hooks) => new LineFeed(settings, wish, hooks),
 }

@@ -7,14 +7,17 @@ import { parseJson } from './exact-json.ts'
 import type {
   BatchOutcome,
   CronJob,
+  Health,
   Job,
   JobInFull,
   JobProgress,
   JobState,
   JobWithState,
   Metrics,
+  NodeInfo,
   QueueInfo,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 
 export interface Reply {
@@ -34,6 +37,9 @@ export interface Reply {
   readonly queues?: unknown
   readonly crons?: unknown
   readonly metrics?: unknown
+  readonly workers?: unknown
+  readonly nodes?: unknown
+  readonly health?: unknown
   readonly event?: unknown
 }
 
@@ -126,6 +132,12 @@ export function readProgress(reply: Reply): JobProgress {
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
 
 export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+
+export const readWorkers = (reply: Reply): WorkerInfo[] => reply.workers as WorkerInfo[]
+
+export const readNodes = (reply: Reply): NodeInfo[] => reply.nodes as NodeInfo[]
+
+export const readHealth = (reply: Reply): Health => reply.health as Health
 
 export const readMetrics = (reply: Reply): Metrics => reply.metrics as Metrics
 

@@ -48,6 +48,7 @@ export interface EventFeed {
 
 /** One way to a server: by line protocol, or by HTTP. */
 export interface Door {
+  readonly isHttp: boolean
   transport(settings: Settings, hooks: TransportHooks): Transport
   feed(settings: Settings, wish: EventWish, hooks: FeedHooks): EventFeed
 }

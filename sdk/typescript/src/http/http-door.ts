@@ -5,6 +5,7 @@ import { HttpTransport } from './http-transport.ts'
 import { SseFeed } from './sse-feed.ts'
 
 export const HTTP_DOOR: Door = {
+  isHttp: true,
   transport: (settings, hooks) => new HttpTransport(settings, hooks),
   feed: (settings, wish, hooks) => new SseFeed(settings, wish, hooks),
 }

@@ -30,6 +30,11 @@ const counted = (count: unknown): Reply => ({ ok: true, ids: [count] })
 const under =
   (key: keyof Reply) =>
   (data: unknown): Reply => ({ ok: true, [key]: data })
+/** How many, and why not the others. */
+const outcome = (data: unknown): Reply => {
+  const { count, errors } = data as { count: unknown; errors?: unknown }
+  return errors === undefined ? { ok: true, ids: [count] } : { ok: true, ids: [count], errors }
+}
 /** The same object without its envelope. */
 const flat = (data: unknown): Reply => ({ ...(data as object), ok: true })
 
@@ -39,10 +44,10 @@ const ROUTES: Readonly<Record<string, Route>> = {
   PULL: { method: 'POST', path: '/queues/{}/pull', reply: under('jobs') },
   PULLB: { method: 'POST', path: '/queues/{}/pull', reply: under('jobs') },
   ACK: { method: 'POST', path: '/jobs/{}/ack', reply: done },
-  ACKB: { method: 'POST', path: '/jobs/ack', reply: flat },
+  ACKB: { method: 'POST', path: '/jobs/ack', reply: outcome },
   FAIL: { method: 'POST', path: '/jobs/{}/fail', reply: done },
-  HEARTBEAT: { method: 'POST', path: '/jobs/heartbeat', reply: flat },
-  RELEASE: { method: 'POST', path: '/jobs/release', reply: flat },
+  HEARTBEAT: { method: 'POST', path: '/jobs/heartbeat', reply: outcome },
+  RELEASE: { method: 'POST', path: '/jobs/release', reply: outcome },
   GETJOB: { method: 'GET', path: '/jobs/{}', reply: jobWithState },
   GETSTATE: { method: 'GET', path: '/jobs/{}/state', reply: flat },
   GETRESULT: { method: 'GET', path: '/jobs/{}/result', reply: under('result') },
@@ -51,6 +56,8 @@ const ROUTES: Readonly<Record<string, Route>> = {
   PROGRESS: { method: 'POST', path: '/jobs/{}/progress', reply: done },
   DLQ: { method: 'GET', path: '/queues/{}/dlq', reply: under('jobs') },
   RETRYDLQ: { method: 'POST', path: '/queues/{}/dlq/retry', reply: counted },
+  'RETRYDLQ id': { method: 'POST', path: '/queues/{}/dlq/{id}/retry', reply: counted },
+  'PURGEDLQ id': { method: 'DELETE', path: '/queues/{}/dlq/{id}', reply: counted },
   PURGEDLQ: { method: 'DELETE', path: '/queues/{}/dlq', reply: counted },
   METRICS: { method: 'GET', path: '/metrics', reply: under('metrics') },
   STATS: { method: 'GET', path: '/stats', reply: flat },
@@ -63,13 +70,19 @@ const ROUTES: Readonly<Record<string, Route>> = {
   RESUME: { method: 'POST', path: '/queues/{}/resume', reply: done },
   SETCONCURRENCY: { method: 'POST', path: '/queues/{}/concurrency', reply: done },
   CLEARCONCURRENCY: { method: 'DELETE', path: '/queues/{}/concurrency', reply: done },
+  WORKERS: { method: 'GET', path: '/workers', reply: under('workers') },
+  NODES: { method: 'GET', path: '/cluster/nodes', reply: under('nodes') },
+  HEALTH: { method: 'GET', path: '/health', reply: under('health') },
   LISTQUEUES: { method: 'GET', path: '/queues', reply: under('queues') },
 }
 
 /** Throws for a command that HTTP does not have. `fields` as in the line protocol. */
 export function httpCallOf(name: string, fields: string): HttpCall {
-  const route = ROUTES[name]
+  // One dead letter has a path of its own.
+  const [, id] = /^(?:RETRY|PURGE)DLQ .*,"id":(\d+)$/s.exec(`${name} ${fields}`) ?? []
+  const route = ROUTES[id === undefined ? name : `${name} id`]
   if (route === undefined) throw new FlashQError('unsupported', `HTTP has no ${name}`)
+  if (id !== undefined) return deadLetterCall(route, fields, id)
   const [about, rest] = route.path.includes('{}') ? split(fields) : ['', fields]
   const path = route.path.replace('{}', () => encodeURIComponent(about))
   const hasBody = route.method === 'POST'
@@ -79,6 +92,12 @@ export function httpCallOf(name: string, fields: string): HttpCall {
     body: hasBody ? `{${rest.slice(1)}}` : null,
     reply: (data) => route.reply(data, about),
   }
+}
+
+function deadLetterCall(route: Route, fields: string, id: string): HttpCall {
+  const [queue] = split(fields)
+  const path = route.path.replace('{}', () => encodeURIComponent(queue)).replace('{id}', id)
+  return { method: route.method, path, body: null, reply: (data) => route.reply(data, queue) }
 }
 
 /** What a command is about, and the fields that follow. */
@@ -98,8 +117,8 @@ function queryOf(rest: string): string {
 }
 
 function jobWithState(data: unknown): Reply {
-  const { state, result, ...job } = data as Record<string, unknown>
-  return { ok: true, job: 'id' in job ? job : null, state, result }
+  const { state, result, error, finished_at, ...job } = data as Record<string, unknown>
+  return { ok: true, job: 'id' in job ? job : null, state, result, error, finished_at }
 }
 
 function progress(data: unknown, about: string): Reply {
