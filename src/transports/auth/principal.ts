@@ -22,6 +22,9 @@ export interface Principal {
 /** Whoever holds one of `AUTH_TOKENS`, and everybody where there are none. */
 export const anybody: Principal = { name: 'anybody', scopes: new Set(scopes), queues: null }
 
+/** Who has not said who they are, where that is not asked. */
+export const nobody: Principal = { name: 'nobody', scopes: new Set(), queues: [] }
+
 export const scopeOf: Readonly<Record<OpName, Scope>> = {
   PUSH: 'produce',
   PUSHB: 'produce',
