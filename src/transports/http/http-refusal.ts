@@ -36,6 +36,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   limit_exceeded: 400,
   job_not_found: 404,
   job_not_active: 409,
+  job_not_delayed: 409,
   job_not_cancellable: 409,
   stale_token: 409,
   dependency_invalid: 400,
