@@ -41,6 +41,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   RETRYDLQ: 'admin',
   PURGEDLQ: 'admin',
   DRAIN: 'admin',
+  DELETEQUEUE: 'admin',
   SUBSCRIBE: 'read',
   UNSUBSCRIBE: 'read',
   METRICS: 'read',
