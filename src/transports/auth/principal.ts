@@ -43,6 +43,8 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   DLQ: 'read',
   RETRYDLQ: 'admin',
   PURGEDLQ: 'admin',
+  DRAIN: 'admin',
+  DELETEQUEUE: 'admin',
   SUBSCRIBE: 'read',
   UNSUBSCRIBE: 'read',
   METRICS: 'read',
