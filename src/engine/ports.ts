@@ -102,6 +102,8 @@ export interface Reply {
   metrics(metrics: Metrics, worker: number): void
   queues(queues: readonly QueueInfo[]): void
   crons(crons: readonly CronInfo[]): void
+  /** LISTJOBS: each job as `WireCodec.listed` wrote it; `cursor` null at the end of the list. */
+  jobs(bodies: readonly Buffer[], cursor: string | null): void
 }
 
 /** Jobs handed to a consumer in one reply: their tokens are firstToken, firstToken + 1, … */
@@ -196,6 +198,8 @@ export interface WireCodec {
    */
   peek(bytes: Buffer, from: number, to: number, into: Command): boolean
   reply(command: Command, slot: ReplySlot): Reply
+  /** One job of a list, with its state and, once it is finished, how it ended. */
+  listed(out: ByteWriter, source: JobSource, seq: Seq): void
 }
 
 export const EventKind = {
