@@ -5,6 +5,7 @@ import { client } from './client.ts'
 import { cycle } from './cycle.ts'
 import { drain } from './drain.ts'
 import { grpcPush } from './grpc-push.ts'
+import { httpPush } from './http-push.ts'
 import { serveLines } from './line-server.ts'
 import { push } from './push.ts'
 import { relay } from './relay.ts'
@@ -16,6 +17,8 @@ function run(spec: LoadSpec, stopped: () => boolean): Promise<LoadResult> {
       return push(spec)
     case 'grpc-push':
       return grpcPush(spec)
+    case 'http-push':
+      return httpPush(spec)
     case 'drain':
       return drain(spec)
     case 'cycle':

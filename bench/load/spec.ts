@@ -48,6 +48,18 @@ export interface GrpcPushSpec {
   measureMs: number
 }
 
+/** POST of one job (`batch` 0) or of many, one request at a time on each connection. */
+export interface HttpPushSpec {
+  kind: 'http-push'
+  at: Address
+  queue: string
+  connections: number
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
 export interface DrainSpec {
   kind: 'drain'
   at: Address
@@ -122,6 +134,7 @@ export interface ClientSpec {
 export type LoadSpec =
   | PushSpec
   | GrpcPushSpec
+  | HttpPushSpec
   | DrainSpec
   | CycleSpec
   | RelaySpec
