@@ -1,7 +1,6 @@
 // The events of one shard whose records are kept: subscribers hear of what is durable, and of nothing else.
 
 import type { Seq } from '../engine/job-id.ts'
-import { rowOf } from '../engine/job-store.ts'
 import type { DurableLog, EventKind, EventLines, EventSink, JobSource } from '../engine/ports.ts'
 import type { ReplyHold } from './reply-hold.ts'
 
@@ -25,8 +24,7 @@ export class HeldEvents implements EventSink {
   }
 
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void {
-    const queue = source.queueName(source.jobs.get(seq).queue[rowOf(seq)] as number)
-    const line = Buffer.from(this.lines.line(queue, kind, source, seq, nowMs, error))
-    this.hold.letter(this.log, () => this.lines.publish(queue, kind, line))
+    const event = this.lines.prepare(kind, source, seq, nowMs, error)
+    this.hold.letter(this.log, () => this.lines.publish(event))
   }
 }
