@@ -6,6 +6,7 @@ import type { Listeners } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
+import { refusals } from './engine/refusal.ts'
 import type { Logger } from './logger.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
 import type { Door } from './transports/door.ts'
@@ -36,7 +37,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     async open(ports) {
       const sessions = new Sessions(deps.origin)
       listener = lineListener(deps, sessions, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor()
+      const http = ports.http === null ? null : await httpDoor(deps)
       const grpc = ports.grpc === null ? null : await grpcDoor()
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
@@ -80,9 +81,50 @@ function lineListener(deps: DoorsDeps, sessions: Sessions, port: number): Listen
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(): Promise<Door> {
+async function httpDoor({ config, gate, clock, log }: DoorsDeps): Promise<Door> {
   const { HttpDoor } = await import('./transports/http/http-door.ts')
-  return new HttpDoor()
+  const { EventStreams } = await import('./transports/events/event-streams.ts')
+  const { eventRoutes } = await import('./transports/events/event-routes.ts')
+  const { realMoments } = await import('./transports/events/pacer.ts')
+  const { anybody } = await import('./transports/auth/principal.ts')
+  const auth = new Authenticator(config.authTokens, clock)
+  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
+  return new HttpDoor((app) =>
+    eventRoutes(app, {
+      streams,
+      clock,
+      guard: { check: () => null },
+      origins: {
+        refuses: ({ origin, host }) => origin !== undefined && origin !== `http://${host}`,
+      },
+      bearer: {
+        principalOf: (header, address) => {
+          if (!auth.required) return anybody
+          const v = auth.attempt((header ?? '').replace(/^Bearer /, ''), address)
+          return v === 'invalid'
+            ? refusals.authInvalid
+            : v === 'throttled'
+              ? refusals.authThrottled
+              : v
+        },
+        principalOfToken: (token, address) => {
+          const v = auth.attempt(token, address)
+          return v === 'invalid'
+            ? refusals.authInvalid
+            : v === 'throttled'
+              ? refusals.authThrottled
+              : v
+        },
+      },
+      principalOf: () => anybody,
+      answerOf: ({ code, text }) => ({
+        status: code === 'forbidden' ? 403 : code === 'draining' ? 503 : 400,
+        headers: {},
+        body: Buffer.from(JSON.stringify({ ok: false, error: text, code })),
+      }),
+      isAllowed: () => true,
+    }),
+  )
 }
 
 async function grpcDoor(): Promise<Door> {

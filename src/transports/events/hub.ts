@@ -159,8 +159,7 @@ export class EventHub implements EventLines {
   private look(queue: string, topic: Topic): void {
     if (topic.masks.size === 0 && topic.notes === 0) this.topics.delete(queue)
     const { everything } = this
-    this.listening =
-      this.topics.size > 0 || everything.masks.size > 0 || everything.notes !== 0
+    this.listening = this.topics.size > 0 || everything.masks.size > 0 || everything.notes !== 0
   }
 
   private openingsOf(queue: string): Openings {

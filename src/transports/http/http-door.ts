@@ -11,9 +11,10 @@ import type { Door } from '../door.ts'
 export class HttpDoor implements Door {
   private readonly app: FastifyInstance
 
-  constructor() {
+  constructor(plugin: (app: FastifyInstance) => void) {
     this.app = Fastify({ forceCloseConnections: 'idle' })
     this.app.get('/livez', () => ({ ok: true }))
+    plugin(this.app)
   }
 
   async open(host: string, port: number): Promise<number> {

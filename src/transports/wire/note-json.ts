@@ -27,9 +27,7 @@ const view = new ViewOfLast()
 export function noteOpenings(queue: string): Piece[] {
   const openings: Piece[] = []
   for (const [name, kind] of Object.entries(EventKind)) {
-    openings[kind] = new Piece(
-      `{"event_type":"${name}","queue":${JSON.stringify(queue)},"job_id":`,
-    )
+    openings[kind] = new Piece(`{"event_type":"${name}","queue":${JSON.stringify(queue)},"job_id":`)
   }
   return openings
 }
