@@ -304,6 +304,8 @@ function placeIn(known: Known, place: Place | undefined): { seq: number; isWhole
   // It is younger than the client's last event, so all of it is new.
   const seq = place?.isAll ? end : Math.min(place?.seq ?? 0, end)
   const isThere = seq >= Math.max(known.floor, known.brokenAt)
-  const isWhole = isThere && (place !== undefined || known.isComplete)
+  // A place that the stream has not come to is none of ours.
+  const isReal = place === undefined ? known.isComplete : place.seq <= end
+  const isWhole = isThere && isReal
   return { seq: isThere ? seq : Math.max(known.floor, known.brokenAt), isWhole }
 }
