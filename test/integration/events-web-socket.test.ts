@@ -57,7 +57,7 @@ async function raw(
   headers = '',
 ): Promise<{ socket: Socket; got: () => Buffer; isClosed: () => boolean }> {
   const socket = connect(server.httpPort, '127.0.0.1')
-  onTestFinished(() => socket.destroy())
+  onTestFinished(() => void socket.destroy())
   let got = Buffer.alloc(0)
   let isClosed = false
   socket.on('data', (piece) => {
@@ -118,9 +118,6 @@ describe('a WebSocket', () => {
     const all = [await opened(server), await opened(server)]
     const one = await opened(server, '/ws/q3')
     const ends = await opened(server, '/ws?types=completed')
-    // Its stream has begun when an SSE client that asks later has.
-    await EventClient.open({ port: server.httpPort })
-    await EventClient.open({ port: server.httpPort })
     await pushes(server, ...queues)
     for (const { messages } of all) {
       await eventually('all are there', WITHIN_MS, () => messages.length === queues.length)
@@ -191,8 +188,6 @@ describe('a WebSocket', () => {
     heard.socket.send(Buffer.from([1, 2, 3]))
     heard.socket.ping('here?')
     expect(await ponged).toBe('here?')
-    await EventClient.open({ port: server.httpPort })
-    await EventClient.open({ port: server.httpPort })
     await pushes(server, 'q')
     await eventually('it hears events', WITHIN_MS, () => heard.messages.length === 1)
   })

@@ -27,5 +27,5 @@ export interface EventDeps {
   principalOf(request: FastifyRequest): Principal
   answerOf(refusal: Refusal): HttpAnswer
   /** False: its token is not good any more. */
-  isAllowed(principal: Principal): boolean
+  readonly isAllowed: (principal: Principal) => boolean
 }

@@ -23,6 +23,12 @@ const FRAGMENTS_MAX = 64
 const PATH = /^\/ws(?:\/([^/?]+))?\/?$/
 const BAD_TOKEN = 'Invalid or missing token'
 
+interface Admitted {
+  readonly principal: Principal
+  readonly filter: EventFilter
+  readonly owner: string
+}
+
 export class WebSocketDoor {
   private readonly deps: EventDeps
   private readonly server = new WebSocketServer({
@@ -45,38 +51,42 @@ export class WebSocketDoor {
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Until `ws` has it: a peer that goes meanwhile is no error of ours.
-    const ignore = (): void => undefined
-    socket.on('error', ignore)
+    socket.on('error', () => undefined)
     const { deps } = this
     const refused = deps.guard.check(request) ?? this.originRefused(request.headers)
     if (refused !== null) return refuse(socket, refused)
     const verdict = this.admit(request)
     if ('status' in verdict) return refuse(socket, verdict)
-    const { principal, filter, owner } = verdict
-    this.server.handleUpgrade(request, socket, head, (webSocket) => {
-      socket.removeListener('error', ignore)
-      const { streams, clock } = deps
-      request.socket.setTimeout(0)
-      const sink = new WebSocketSink(webSocket, request.socket, clock, () => streams.drained())
-      const stream = streams.open({
-        filter,
-        sink,
-        owner,
-        lastEventId: null,
-        begun: () => undefined,
-        isAllowed: () => deps.isAllowed(principal),
-      })
-      webSocket.on('close', () => streams.close(stream))
+    this.begin(request, socket, head, verdict)
+  }
+
+  /** The client is let in when its stream has begun: from then on it misses nothing. */
+  private begin(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    { principal, filter, owner }: Admitted,
+  ): void {
+    const { streams, clock, isAllowed } = this.deps
+    request.socket.setTimeout(0)
+    const sink = new WebSocketSink(request.socket, clock, () => streams.drained())
+    const stream = streams.open({
+      filter,
+      sink,
+      owner,
+      lastEventId: null,
+      begun: () =>
+        this.server.handleUpgrade(request, socket, head, (webSocket) => sink.begin(webSocket)),
+      isAllowed: () => isAllowed(principal),
     })
+    socket.once('close', () => streams.close(stream))
   }
 
   private originRefused(headers: IncomingHttpHeaders): HttpAnswer | null {
     return this.deps.origins.refuses(headers) ? plain(403, 'This origin may not connect') : null
   }
 
-  private admit(
-    request: IncomingMessage,
-  ): HttpAnswer | { principal: Principal; filter: EventFilter; owner: string } {
+  private admit(request: IncomingMessage): HttpAnswer | Admitted {
     const { deps } = this
     const at = new URL(request.url ?? '', 'http://localhost')
     const path = PATH.exec(at.pathname)

@@ -25,18 +25,24 @@ export interface CountingSocket extends Duplex {
 
 export class WebSocketSink implements StreamSink {
   readonly form = 'ws'
-  private readonly webSocket: WebSocket
   private readonly socket: CountingSocket
   private readonly clock: Clock
+  private webSocket: WebSocket | null = null
   private isPinged = false
   private heard = 0
   private heardSinceMs = 0
 
-  constructor(webSocket: WebSocket, socket: CountingSocket, clock: Clock, drained: () => void) {
-    this.webSocket = webSocket
+  /** `socket`: of a client that waits to be let in. `drained`: there is room again. */
+  constructor(socket: CountingSocket, clock: Clock, drained: () => void) {
     this.socket = socket
     this.clock = clock
     socket.on('drain', drained)
+  }
+
+  /** The client is in. */
+  begin(webSocket: WebSocket): void {
+    const { socket } = this
+    this.webSocket = webSocket
     webSocket.on('message', () => this.hears())
     webSocket.on('ping', (data) => {
       if (this.hears() && socket.writableLength <= PONG_BACKLOG_BYTES) webSocket.pong(data)
@@ -55,13 +61,14 @@ export class WebSocketSink implements StreamSink {
   }
 
   write(bytes: Buffer): void {
-    if (this.webSocket.readyState === this.webSocket.OPEN) this.socket.write(bytes)
+    const { webSocket } = this
+    if (webSocket !== null && webSocket.readyState === webSocket.OPEN) this.socket.write(bytes)
   }
 
   quiet(): void {
     if (this.isPinged) return this.destroy()
     this.isPinged = true
-    this.webSocket.ping()
+    this.webSocket?.ping()
   }
 
   end(): void {
@@ -69,7 +76,7 @@ export class WebSocketSink implements StreamSink {
   }
 
   destroy(): void {
-    this.webSocket.terminate()
+    this.socket.destroy()
   }
 
   /** False: that was too much. */
@@ -86,9 +93,10 @@ export class WebSocketSink implements StreamSink {
   }
 
   private close(code: number): void {
-    const { webSocket } = this
+    const { webSocket, socket } = this
+    if (webSocket === null) return this.destroy()
     webSocket.close(code)
-    const timer = setTimeout(() => webSocket.terminate(), CLOSE_MS_MAX)
-    webSocket.once('close', () => clearTimeout(timer))
+    const timer = setTimeout(() => socket.destroy(), CLOSE_MS_MAX)
+    socket.once('close', () => clearTimeout(timer))
   }
 }
