@@ -88,7 +88,7 @@ async function httpDoor({ config, gate, clock, log }: DoorsDeps): Promise<Door> 
   const { realMoments } = await import('./transports/events/pacer.ts')
   const { anybody } = await import('./transports/auth/principal.ts')
   const auth = new Authenticator(config.authTokens, clock)
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
+  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments() })
   return new HttpDoor((app) =>
     eventRoutes(app, {
       streams,

@@ -134,19 +134,20 @@ export class Chronicle implements NoteSink {
     for (const queue of hearing.kinds.keys()) this.countInterest(queue)
   }
 
-  admit(nowMs: number): boolean {
-    const max = limits.eventsPerSecondMax
+  admit(count: number, nowMs: number): number {
     if (nowMs > this.allowedAtMs) {
-      this.allowance = Math.min(max, this.allowance + ((nowMs - this.allowedAtMs) * max) / 1000)
+      const more = ((nowMs - this.allowedAtMs) * limits.eventsPerSecondMax) / 1000
+      this.allowance = Math.min(limits.eventBurstMax, this.allowance + more)
       this.allowedAtMs = nowMs
     }
-    if (this.allowance >= 1) {
-      this.allowance--
-      return true
-    }
+    const admitted = Math.min(count, Math.floor(this.allowance))
+    this.allowance -= admitted
+    return admitted
+  }
+
+  leaveOut(count: number): void {
     if (this.unsaid === 0) this.deps.schedule()
-    this.unsaid++
-    return false
+    this.unsaid += count
   }
 
   note(kind: EventKind, queue: string, note: Buffer): void {
@@ -189,7 +190,7 @@ export class Chronicle implements NoteSink {
     this.floor = 0
     this.head = 0
     this.unsaid = 0
-    this.allowance = limits.eventsPerSecondMax
+    this.allowance = limits.eventBurstMax
     this.allowedAtMs = this.lastBeganMs
     this.sweepTimer ??= setInterval(() => this.sweep(), SWEEP_MS).unref()
   }

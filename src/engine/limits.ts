@@ -80,8 +80,10 @@ export const limits = {
   subscriberBytesMax: 1 * MIB,
   subscriptionsPerConnectionMax: 1000,
 
-  /** Events that one worker numbers and tells to streams in a second; what is beyond is counted, and told as dropped. */
-  eventsPerSecondMax: 100_000,
+  /** Events that one worker tells to streams in a second, for long; what is beyond is counted, and told as dropped. */
+  eventsPerSecondMax: 50_000,
+  /** The same at once. */
+  eventBurstMax: 100_000,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
@@ -89,8 +91,8 @@ export const limits = {
   eventLingerMs: 60_000,
   /** Events of all workers that a worker with streams keeps; a stream that is further behind loses the oldest. */
   eventHistoryBytesMax: 16 * MIB,
-  /** Part of a worker's time that is spent on writing to streams. */
-  streamTimeShare: 0.1,
+  /** Part of a busy worker's time that is spent on writing to streams. */
+  streamTimeShare: 0.05,
   streamsPerWorkerMax: 2000,
   /** Of one token; of one address where there are no tokens. */
   streamsPerOwnerMax: 100,

@@ -221,18 +221,23 @@ export interface EventSink {
   /** True when events of this queue are wanted at all. */
   wants(queue: string, kind: EventKind): boolean
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void
+  /** The same for `count` jobs of one queue. */
+  events(kind: EventKind, source: JobSource, firstSeq: Seq, count: number, nowMs: number): void
 }
 
 /** The two halves of an event, for whoever must wait in between: only for events that `wants` wants. */
 export interface EventLines extends EventSink {
-  /** Its bytes are the caller's. */
+  /** Its bytes are the caller's. `hasNote`: streams may be told it. */
   prepare(
     kind: EventKind,
     source: JobSource,
     seq: Seq,
     nowMs: number,
     error: string | null,
+    hasNote: boolean,
   ): PreparedEvent
+  /** Of `count` events, how many the streams may be told: the first ones. */
+  admit(queue: string, kind: EventKind, count: number, nowMs: number): number
   publish(event: PreparedEvent): void
 }
 
@@ -247,8 +252,10 @@ export interface PreparedEvent {
 
 /** Numbers the events that streams show, and keeps them a while (`cluster/chronicle.ts`). */
 export interface NoteSink {
-  /** False: there are too many. This one is counted, and not to be rendered. */
-  admit(nowMs: number): boolean
+  /** How many of so many may be noted. The others are not to be rendered, and are left out. */
+  admit(count: number, nowMs: number): number
+  /** So many were not noted. */
+  leaveOut(count: number): void
   /** `note` is JSON, and kept. */
   note(kind: EventKind, queue: string, note: Buffer): void
 }

@@ -98,12 +98,33 @@ export class EventHub implements EventLines {
 
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void {
     const queue = queueOf(source, seq)
+    const noted = this.admit(queue, kind, 1, nowMs)
+    if (noted === 1) {
+      this.sink?.note(kind, queue, this.note(queue, kind, source, seq, nowMs, error))
+    }
     if ((this.eventsOf(queue) & kind) !== 0) {
       this.publishLine(queue, kind, this.line(queue, kind, source, seq, nowMs, error))
     }
-    if ((this.notesOf(queue) & kind) !== 0 && this.sink?.admit(nowMs) === true) {
-      this.sink.note(kind, queue, this.note(queue, kind, source, seq, nowMs, error))
+  }
+
+  events(kind: EventKind, source: JobSource, firstSeq: Seq, count: number, nowMs: number): void {
+    const queue = queueOf(source, firstSeq)
+    const noted = this.admit(queue, kind, count, nowMs)
+    for (let seq = firstSeq; seq < firstSeq + noted; seq++) {
+      this.sink?.note(kind, queue, this.note(queue, kind, source, seq, nowMs, null))
     }
+    if ((this.eventsOf(queue) & kind) === 0) return
+    for (let seq = firstSeq; seq < firstSeq + count; seq++) {
+      this.publishLine(queue, kind, this.line(queue, kind, source, seq, nowMs, null))
+    }
+  }
+
+  admit(queue: string, kind: EventKind, count: number, nowMs: number): number {
+    const { sink } = this
+    if (sink === null || (this.notesOf(queue) & kind) === 0) return 0
+    const noted = sink.admit(count, nowMs)
+    if (noted < count) sink.leaveOut(count - noted)
+    return noted
   }
 
   prepare(
@@ -112,10 +133,10 @@ export class EventHub implements EventLines {
     seq: Seq,
     nowMs: number,
     error: string | null,
+    hasNote: boolean,
   ): PreparedEvent {
     const queue = queueOf(source, seq)
     const hasLine = (this.eventsOf(queue) & kind) !== 0
-    const hasNote = (this.notesOf(queue) & kind) !== 0 && this.sink?.admit(nowMs) === true
     return {
       queue,
       kind,

@@ -40,8 +40,13 @@ export class SseSink implements StreamSink {
     response.write(`retry: ${RETRY_MS}\nid: ${id}\n\n`)
   }
 
+  /** Written when it returns, not at the end of the turn: whoever counts the time must see it. */
   write(bytes: Buffer): void {
-    this.response.write(bytes)
+    const { response } = this
+    const { socket } = response
+    socket?.cork()
+    response.write(bytes)
+    socket?.uncork()
   }
 
   quiet(id: string): void {
