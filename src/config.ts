@@ -28,6 +28,9 @@ export interface Config {
   readonly unixSocket: string | null
   readonly http: boolean
   readonly httpPort: number
+  /** In lower case; besides those of the loopback and `host`. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
   readonly grpc: boolean
   readonly grpcPort: number
   readonly workers: number
@@ -82,6 +85,7 @@ const MIB = 1024 * 1024
 const DAY_MS = 24 * 60 * 60 * 1000
 const WORKERS_MAX = 32
 const TOKENS_MAX = 1000
+const HOSTS_MAX = 100
 /** An AUTH line must fit `limits.frameBytesMaxBeforeAuth`, escapes included. */
 const TOKEN_BYTES_MAX = 1024
 /** What fits `sockaddr_un` everywhere: macOS has 104 bytes, its final NUL included. */
@@ -124,6 +128,25 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 65_535,
     meaning: 'port of the HTTP API; 0 = any free port',
   }),
+  allowedHosts: {
+    name: 'ALLOWED_HOSTS',
+    default: '',
+    defaultNote:
+      'none: names of the loopback, HOST and addresses in digits; with AUTH_TOKENS any name',
+    allowed: `host names without ports, separated by commas, at most ${HOSTS_MAX}`,
+    meaning: 'names besides those by which HTTP clients may call this server',
+    secret: false,
+    read: (text) => readList(text, HOSTS_MAX, (name) => /^[a-z0-9._-]{1,253}$/.test(name)),
+  },
+  corsOrigins: {
+    name: 'CORS_ORIGINS',
+    default: '',
+    defaultNote: 'none: pages of other origins may not use the HTTP API',
+    allowed: `origins like https://example.org or http://localhost:3000, separated by commas, at most ${HOSTS_MAX}`,
+    meaning: 'origins whose pages may use the HTTP API',
+    secret: false,
+    read: (text) => readList(text, HOSTS_MAX, isOrigin),
+  },
   grpc: onOff({ name: 'GRPC', meaning: 'gRPC, on GRPC_PORT' }),
   grpcPort: integer({
     name: 'GRPC_PORT',
@@ -437,6 +460,22 @@ function readSchema(text: string): string | undefined {
 
 function readPath(text: string): string | undefined {
   return /\p{Cc}/u.test(text) ? undefined : text
+}
+
+/** In lower case, blanks around the items dropped. */
+function readList(
+  text: string,
+  max: number,
+  isItem: (item: string) => boolean,
+): readonly string[] | undefined {
+  if (text === '') return Object.freeze([])
+  const items = [...new Set(text.toLowerCase().split(','))].map((item) => item.trim())
+  return items.length <= max && items.every(isItem) ? Object.freeze(items) : undefined
+}
+
+/** As a browser writes it. */
+function isOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text
 }
 
 function readTokens(text: string): readonly string[] | undefined {

@@ -2,17 +2,18 @@
 
 import type { AddressInfo } from 'node:net'
 import type { Moves } from './cluster/moves.ts'
-import type { Listeners } from './cluster/worker.ts'
+import type { Listeners, NodeLife } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
-import { refusals } from './engine/refusal.ts'
 import type { Logger } from './logger.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
+import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
 import { type Endpoint, Listener } from './transports/tcp/listener.ts'
 import { wireCodec } from './transports/wire/codec.ts'
+import { version } from './version.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
 const DRAIN_MARGIN_MS = 1000
@@ -24,6 +25,7 @@ export interface DoorsDeps {
   readonly moves: Moves
   readonly clock: Clock
   readonly log: Logger
+  readonly node: NodeLife & { readonly id: string | null; readonly startedAtMs: number }
 }
 
 export function doorsOf(deps: DoorsDeps): Listeners {
@@ -36,16 +38,17 @@ export function doorsOf(deps: DoorsDeps): Listeners {
   return {
     async open(ports) {
       const sessions = new Sessions(deps.origin)
-      listener = lineListener(deps, sessions, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor(deps)
+      const auth = new Authenticator(config.authTokens, deps.clock)
+      const bound = { ...ports }
+      listener = lineListener(deps, sessions, auth, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(deps, sessions, auth, bound)
       const grpc = ports.grpc === null ? null : await grpcDoor()
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
-      return {
-        tcp: (tcp as AddressInfo).port,
-        http: await openDoor(http, config.host, ports.http),
-        grpc: await openDoor(grpc, config.host, ports.grpc),
-      }
+      bound.tcp = (tcp as AddressInfo).port
+      bound.http = await openDoor(http, config.host, ports.http)
+      bound.grpc = await openDoor(grpc, config.host, ports.grpc)
+      return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
     async evacuate() {
@@ -63,14 +66,19 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
   return { tcp: port, http: http ? httpPort : null, grpc: grpc ? grpcPort : null }
 }
 
-function lineListener(deps: DoorsDeps, sessions: Sessions, port: number): Listener {
+function lineListener(
+  deps: DoorsDeps,
+  sessions: Sessions,
+  auth: Authenticator,
+  port: number,
+): Listener {
   const { config, gate, moves, clock, log } = deps
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
     gate,
     codec: wireCodec,
-    auth: new Authenticator(config.authTokens, clock),
+    auth,
     log,
     clock,
     frameBytesMax: config.frameBytesMax,
@@ -81,50 +89,33 @@ function lineListener(deps: DoorsDeps, sessions: Sessions, port: number): Listen
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor({ config, gate, clock, log }: DoorsDeps): Promise<Door> {
+async function httpDoor(
+  deps: DoorsDeps,
+  sessions: Sessions,
+  auth: Authenticator,
+  bound: DoorPorts,
+): Promise<Door> {
+  const { config, gate, clock, log, node } = deps
   const { HttpDoor } = await import('./transports/http/http-door.ts')
-  const { EventStreams } = await import('./transports/events/event-streams.ts')
-  const { eventRoutes } = await import('./transports/events/event-routes.ts')
-  const { realMoments } = await import('./transports/events/pacer.ts')
-  const { anybody } = await import('./transports/auth/principal.ts')
-  const auth = new Authenticator(config.authTokens, clock)
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments() })
-  return new HttpDoor((app) =>
-    eventRoutes(app, {
-      streams,
-      clock,
-      guard: { check: () => null },
-      origins: {
-        refuses: ({ origin, host }) => origin !== undefined && origin !== `http://${host}`,
-      },
-      bearer: {
-        principalOf: (header, address) => {
-          if (!auth.required) return anybody
-          const v = auth.attempt((header ?? '').replace(/^Bearer /, ''), address)
-          return v === 'invalid'
-            ? refusals.authInvalid
-            : v === 'throttled'
-              ? refusals.authThrottled
-              : v
-        },
-        principalOfToken: (token, address) => {
-          const v = auth.attempt(token, address)
-          return v === 'invalid'
-            ? refusals.authInvalid
-            : v === 'throttled'
-              ? refusals.authThrottled
-              : v
-        },
-      },
-      principalOf: () => anybody,
-      answerOf: ({ code, text }) => ({
-        status: code === 'forbidden' ? 403 : code === 'draining' ? 503 : 400,
-        headers: {},
-        body: Buffer.from(JSON.stringify({ ok: false, error: text, code })),
-      }),
-      isAllowed: () => true,
-    }),
-  )
+  const { events } = await import('./transports/events/event-routes.ts')
+  return new HttpDoor({
+    config,
+    caller: new Caller(gate, sessions),
+    auth,
+    gate,
+    clock,
+    log,
+    node: {
+      version,
+      id: node.id,
+      startedAtMs: node.startedAtMs,
+      ports: bound,
+      leads: () => node.leads(),
+      stop: (how) => node.stop(how === 'restart'),
+    },
+    // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
+    plugins: [events],
+  })
 }
 
 async function grpcDoor(): Promise<Door> {

@@ -113,7 +113,20 @@ export async function startWorker(config: Config): Promise<void> {
       })
       return runner
     },
-    makeListeners: (gate, moves) => doorsOf({ config, origin: identity, gate, moves, clock, log }),
+    makeListeners: (gate, moves, life) =>
+      doorsOf({
+        config,
+        origin: identity,
+        gate,
+        moves,
+        clock,
+        log,
+        node: {
+          ...life,
+          id: process.env['FLASHQ_NODE'] ?? null,
+          startedAtMs: identity.nodeStartedAtMs,
+        },
+      }),
   })
 }
 

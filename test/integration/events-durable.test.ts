@@ -68,7 +68,8 @@ describe('SIGHUP', () => {
     await eventually('all workers are new', RESTART_MS_MAX, () => {
       const now = server.workerPids()
       return (
-        pids.every((pid, i) => now[i] !== pid) && server.find('all workers were restarted') !== undefined
+        pids.every((pid, i) => now[i] !== pid) &&
+        server.find('all workers were restarted') !== undefined
       )
     })
     await load.stop()
@@ -96,7 +97,8 @@ describe('SIGHUP', () => {
     await eventually('all workers are new', RESTART_MS_MAX, () => {
       const now = server.workerPids()
       return (
-        pids.every((pid, i) => now[i] !== pid) && server.find('all workers were restarted') !== undefined
+        pids.every((pid, i) => now[i] !== pid) &&
+        server.find('all workers were restarted') !== undefined
       )
     })
     const { lastEventId } = stream

@@ -7,9 +7,13 @@ import type {} from '@fastify/swagger'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../../engine/refusal.ts'
 import { refusals } from '../../engine/refusal.ts'
+import type { RoutePlugin } from '../http/http-deps.ts'
+import { httpRefusal } from '../http/http-refusal.ts'
 import type { EventDeps } from './event-deps.ts'
+import { EventStreams } from './event-streams.ts'
 import { type EventFilter, filterOf, type Wanted } from './filter.ts'
 import { ownerOf } from './owner.ts'
+import { realMoments } from './pacer.ts'
 import { SseSink } from './sse-sink.ts'
 import { WebSocketDoor } from './web-socket-door.ts'
 
@@ -33,7 +37,23 @@ const response = {
   },
 }
 
-export function eventRoutes(app: FastifyInstance, deps: EventDeps): void {
+/** Of the HTTP door. */
+export const events: RoutePlugin = (app, http) => {
+  const { clock, log, gate, guard, origins, bearer } = http
+  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments() })
+  eventRoutes(app, {
+    streams,
+    clock,
+    guard,
+    origins,
+    bearer,
+    principalOf: (request) => request.principal,
+    answerOf: httpRefusal,
+    isAllowed: () => true,
+  })
+}
+
+function eventRoutes(app: FastifyInstance, deps: EventDeps): void {
   const { types, lastEventId } = parts
   app.get(
     '/events',
