@@ -138,9 +138,6 @@ export const limits = {
   pollMs: 30_000,
   pollMsMax: 60_000,
   pollsPerConnectionMax: 16,
-  /** Of a page of a list. */
-  listMax: 1000,
-  listOffsetMax: 100_000,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 
