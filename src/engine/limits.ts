@@ -93,6 +93,8 @@ export const limits = {
   eventsPerSecondMax: 50_000,
   /** The same at once. */
   eventBurstMax: 100_000,
+  /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
+  eventLagMax: 4096,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
