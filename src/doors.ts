@@ -102,6 +102,7 @@ function lineListener(deps: DoorsDeps, { sessions, auth }: Shared, port: number)
 async function httpDoor(deps: DoorsDeps, { auth, caller, bound }: Shared): Promise<Door> {
   const { config, gate, clock, log, node } = deps
   const { HttpDoor } = await import('./transports/http/http-door.ts')
+  const { events } = await import('./transports/events/event-routes.ts')
   return new HttpDoor({
     config,
     caller,
@@ -118,7 +119,7 @@ async function httpDoor(deps: DoorsDeps, { auth, caller, bound }: Shared): Promi
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: [],
+    plugins: [events],
   })
 }
 

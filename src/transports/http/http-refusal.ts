@@ -38,7 +38,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   job_not_active: 409,
   job_not_delayed: 409,
   job_not_cancellable: 409,
-  job_not_delayed: 409,
+  queue_busy: 409,
   stale_token: 409,
   dependency_invalid: 400,
   cron_not_found: 404,
