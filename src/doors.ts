@@ -97,6 +97,7 @@ async function httpDoor(
 ): Promise<Door> {
   const { config, gate, clock, log, node } = deps
   const { HttpDoor } = await import('./transports/http/http-door.ts')
+  const { events } = await import('./transports/events/event-routes.ts')
   return new HttpDoor({
     config,
     caller: new Caller(gate, sessions),
@@ -113,7 +114,7 @@ async function httpDoor(
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: [],
+    plugins: [events],
   })
 }
 

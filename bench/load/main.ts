@@ -8,6 +8,7 @@ import { serveLines } from './line-server.ts'
 import { push } from './push.ts'
 import { relay } from './relay.ts'
 import type { LoadResult, LoadSpec } from './spec.ts'
+import { streams } from './streams.ts'
 
 function run(spec: LoadSpec, stopped: () => boolean): Promise<LoadResult> {
   switch (spec.kind) {
@@ -23,6 +24,8 @@ function run(spec: LoadSpec, stopped: () => boolean): Promise<LoadResult> {
       return askRepeatedly(spec, stopped)
     case 'subscribe':
       return subscribe(spec, stopped)
+    case 'streams':
+      return streams(spec, stopped)
     case 'client':
       return client(spec)
   }

@@ -96,6 +96,15 @@ export interface SubscribeSpec {
   queues: string[]
 }
 
+/** Clients of event streams over HTTP, which read and drop what they get until stopped. */
+export interface StreamsSpec {
+  kind: 'streams'
+  /** Of HTTP. */
+  at: Address
+  path: string
+  count: number
+}
+
 /** The product's own client: many pushes at once, or each awaited. */
 export interface ClientSpec {
   kind: 'client'
@@ -114,6 +123,7 @@ export type LoadSpec =
   | RelaySpec
   | AskSpec
   | SubscribeSpec
+  | StreamsSpec
   | ClientSpec
 
 export interface Percentiles {
@@ -133,6 +143,10 @@ export interface LoadResult {
   latencyMs?: Percentiles
   /** How late the generator itself sent, against its schedule. */
   lateMs?: Percentiles
-  /** Lines received by a subscriber. */
+  /** Lines received by a subscriber; events, by the first one of several streams. */
   lines?: number
+  /** Received by all streams. */
+  bytes?: number
+  /** Events that the first stream was told it has missed. */
+  dropped?: number
 }

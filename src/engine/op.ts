@@ -35,6 +35,7 @@ export const Op = {
   HEARTBEAT: 32,
   RELEASE: 33,
   PROMOTE: 34,
+  LISTJOBS: 35,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -78,6 +79,7 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   HEARTBEAT: 'ids',
   RELEASE: 'ids',
   PROMOTE: 'id',
+  LISTJOBS: 'every',
 }
 
 /** Op number → its name. */

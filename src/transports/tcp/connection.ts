@@ -27,7 +27,15 @@ import type { Socket } from 'node:net'
 import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import { Op, opNames, routeOf } from '../../engine/op.ts'
-import type { Clock, Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import {
+  ALL_QUEUES,
+  type Clock,
+  type Gate,
+  type Reply,
+  type Session,
+  type Unwritten,
+  type WireCodec,
+} from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
@@ -352,7 +360,7 @@ export class Connection implements ReplyQueueOwner, Host {
   }
 
   private unsubscribe({ queue }: Command, reply: Reply): void {
-    const refusal = checkQueueName(queue)
+    const refusal = queue === ALL_QUEUES ? null : checkQueueName(queue)
     if (refusal !== null) return reply.refused(refusal)
     this.subscriptions.remove(queue)
     reply.ok()
