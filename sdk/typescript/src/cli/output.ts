@@ -36,7 +36,7 @@ export class Output {
 
   /** Of the terminal; 0 where there is none. */
   get columns(): number {
-    return this.isTerminal ? (this.#io.stdout.columns ?? 80) : 0
+    return this.isTerminal ? this.#io.stdout.columns || 80 : 0
   }
 
   /** A whole answer. Indented for a terminal. */

@@ -43,11 +43,11 @@ export class Screen {
   }
 
   get columns(): number {
-    return this.#io.stdout.columns ?? 80
+    return this.#io.stdout.columns || 80
   }
 
   get rows(): number {
-    return this.#io.stdout.rows ?? 24
+    return this.#io.stdout.rows || 24
   }
 
   open(): void {

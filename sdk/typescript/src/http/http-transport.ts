@@ -144,7 +144,7 @@ export class HttpTransport implements Transport {
     if (this.#looking === looking) this.#looking = null
     if (this.isClosing) return
     if (fault === null) this.#opened()
-    else if (this.#everOpen || this.#settings.retryConnect) this.#lookLater(fault)
+    else if (this.#everOpen || this.#settings.retryConnect) this.#lookLater(fault, false)
     else this.#giveUp(fault)
   }
 
@@ -166,7 +166,7 @@ export class HttpTransport implements Transport {
     this.#hooks.failed(error)
   }
 
-  #lookLater(fault: unknown): void {
+  #lookLater(fault: unknown, wasOpen: boolean): void {
     const error = connectError(fault)
     if (error.code === 'auth_invalid') this.#rejectQueued(error)
     const delayMs = this.#delayMs(this.#attempt)
@@ -177,6 +177,8 @@ export class HttpTransport implements Transport {
       this.#state = 'connecting'
       void this.#look()
     }, delayMs)
+    // Last, because a listener may do anything, `close()` included.
+    if (wasOpen) this.#hooks.lost(error)
     this.#hooks.failed(error)
     if (this.#state === 'waiting') this.#hooks.reconnecting(this.#attempt, delayMs)
   }
@@ -184,8 +186,7 @@ export class HttpTransport implements Transport {
   /** A request got no answer: the others wait until the server is found again. */
   #lost(fault: unknown): void {
     if (this.#state !== 'open') return
-    this.#lookLater(fault)
-    this.#hooks.lost(connectError(fault))
+    this.#lookLater(fault, true)
   }
 
   #dispatch(request: Request): void {

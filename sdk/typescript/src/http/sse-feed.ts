@@ -95,7 +95,7 @@ export class SseFeed implements EventFeed {
         this.#started = true
         this.#first.resolve()
       }
-      await this.#read(body, heard)
+      await this.#read(body.getReader(), cut.signal, heard)
       return 'some'
     } finally {
       clearTimeout(timer)
@@ -119,11 +119,15 @@ export class SseFeed implements EventFeed {
     throw refusedBy(await response.text(), response.status)
   }
 
-  async #read(body: ReadableStream<Uint8Array>, heard: () => void): Promise<void> {
+  async #read(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    signal: AbortSignal,
+    heard: () => void,
+  ): Promise<void> {
+    signal.addEventListener('abort', () => void reader.cancel().catch(() => {}), { once: true })
     const parser = new SseParser()
     parser.lastId = this.#lastId
     const decoder = new TextDecoder()
-    const reader = body.getReader()
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return
