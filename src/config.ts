@@ -7,10 +7,15 @@
 // 4. A new field of `Config` without a row in the table does not compile; `--help` (`help.ts`) and
 //    `docs/configuration.md` are made from the same rows.
 //
-// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`.
+// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`; `setting.ts` makes rows; those of
+// metrics and traces are in `observation-settings.ts`.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { limits } from './engine/limits.ts'
+import { type ObservationConfig, observationSettings } from './observation-settings.ts'
+import { integer, type Machine, onOff, type Setting } from './setting.ts'
+
+export type { Machine, Setting } from './setting.ts'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -21,7 +26,7 @@ type Durability = (typeof durabilities)[number]
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'
 
-export interface Config {
+export interface Config extends ObservationConfig {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
@@ -33,6 +38,7 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   readonly grpc: boolean
   readonly grpcPort: number
+  readonly grpcReflection: boolean
   readonly workers: number
   /** Empty = everybody may use the server. */
   readonly authTokens: readonly string[]
@@ -57,30 +63,6 @@ export interface Config {
   /** Of one worker. */
   readonly journalBacklogBytes: number
   readonly historyDays: number
-  readonly metricsQueuesMax: number
-  /** Where spans go; null = none are made. */
-  readonly otlpEndpoint: string | null
-}
-
-/** What the defaults depend on. Injected, so that tests see one machine everywhere. */
-export interface Machine {
-  readonly parallelism: number
-  /** What the process may use: the machine's memory or its cgroup's limit. */
-  readonly memoryBytes: number
-}
-
-export interface Setting<T> {
-  /** The environment variable. */
-  readonly name: string
-  /** As an operator would write it; '' = not set, and then `read('')` decides. */
-  readonly default: string
-  /** Says what an empty default comes to. */
-  readonly defaultNote: string
-  readonly allowed: string
-  readonly meaning: string
-  readonly secret: boolean
-  /** Never undefined for the default; undefined = not an allowed value. */
-  readonly read: (text: string, machine: Machine) => T | undefined
 }
 
 export const DEFAULT_UNIX_SOCKET = '/tmp/flashq.sock'
@@ -157,6 +139,10 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     min: 0,
     max: 65_535,
     meaning: 'port of gRPC; 0 = any free port',
+  }),
+  grpcReflection: onOff({
+    name: 'GRPC_REFLECTION',
+    meaning: 'gRPC server reflection: tools such as grpcurl may ask which calls there are',
   }),
   workers: integer({
     name: 'WORKERS',
@@ -313,23 +299,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 3650,
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
-  metricsQueuesMax: integer({
-    name: 'METRICS_QUEUES_MAX',
-    default: limits.metricsQueuesMax,
-    min: 0,
-    max: 10_000,
-    meaning: 'queues that metrics name, the largest ones; all others are counted as other',
-  }),
-  otlpEndpoint: {
-    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-    default: '',
-    defaultNote: 'none: no spans are made',
-    allowed: 'a URL that begins with http:// or https://',
-    meaning:
-      'collector of OpenTelemetry that spans of jobs with a trace context go to, as OTLP/HTTP JSON',
-    secret: true,
-    read: readOtlpEndpoint,
-  },
+  ...observationSettings,
 }
 
 export type ConfigResult =
@@ -399,59 +369,6 @@ function quoted(text: string): string {
   )
 }
 
-interface IntegerRow {
-  readonly name: string
-  readonly default: number | ''
-  readonly defaultNote?: string
-  /** The value when the text is the default, in the units of `Config`. */
-  readonly atDefault?: (machine: Machine) => number
-  readonly min: number
-  readonly max: number
-  /** What one of the operator's units is in those of `Config`. */
-  readonly unit?: number
-  readonly meaning: string
-}
-
-function integer(row: IntegerRow): Setting<number> {
-  const { name, meaning, atDefault, min, max, unit = 1 } = row
-  const defaultText = String(row.default)
-  return {
-    name,
-    default: defaultText,
-    defaultNote: row.defaultNote ?? '',
-    allowed: `an integer from ${min} to ${max}`,
-    meaning,
-    secret: false,
-    read: (text, machine) => {
-      if (atDefault !== undefined && text === defaultText) return atDefault(machine)
-      const value = readInteger(text, min, max)
-      return value === undefined ? undefined : value * unit
-    },
-  }
-}
-
-/** Off by default. */
-function onOff({ name, meaning }: { name: string; meaning: string }): Setting<boolean> {
-  return {
-    name,
-    default: '0',
-    defaultNote: 'off',
-    allowed: '1, true, yes, on; 0, false, no, off',
-    meaning,
-    secret: false,
-    read: (text) => {
-      if (/^(?:1|true|yes|on)$/i.test(text)) return true
-      return /^(?:0|false|no|off)$/i.test(text) ? false : undefined
-    },
-  }
-}
-
-function readInteger(text: string, min: number, max: number): number | undefined {
-  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) return undefined
-  const value = Number(text)
-  return value >= min && value <= max ? value : undefined
-}
-
 function readHost(text: string): string | undefined {
   return /^[A-Za-z0-9.:%_-]{1,253}$/.test(text) ? text : undefined
 }
@@ -470,11 +387,6 @@ function readDatabaseUrl(text: string): string | null | undefined {
   if (!/^postgres(?:ql)?:\/\//.test(text) || /[\s\p{Cc}]/u.test(text)) return undefined
   // A socket may be given as `postgresql://user@/database?host=/folder`: a host that is empty, which URL refuses.
   return URL.canParse(text.replace('@/', '@socket/')) ? text : undefined
-}
-
-function readOtlpEndpoint(text: string): string | null | undefined {
-  if (text === '') return null
-  return /^https?:\/\//.test(text) && URL.canParse(text) ? text : undefined
 }
 
 /** Of characters that need no quotes: it becomes a part of statements. */

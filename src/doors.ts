@@ -11,7 +11,9 @@ import { Door as DoorNumber, type Traffic } from './engine/traffic.ts'
 import type { Logger } from './logger.ts'
 import type { SpanFigures } from './measures.ts'
 import { Observation } from './observation.ts'
+import { timerDelay } from './storage/delay.ts'
 import type { StoreFigures } from './storage/store-figures.ts'
+import { Admission } from './transports/auth/admission.ts'
 import { Authenticator } from './transports/auth/authenticator.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
@@ -48,13 +50,11 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     Promise.all(others.map((door) => door.drain(timeoutMs)))
   return {
     async open(ports) {
-      const sessions = new Sessions(deps.origin)
-      const auth = new Authenticator(config.authTokens, deps.clock)
       const bound = { ...ports }
-      listener = lineListener(deps, sessions, auth, observation, ports.tcp)
-      const http =
-        ports.http === null ? null : await httpDoor(deps, sessions, auth, observation, bound)
-      const grpc = ports.grpc === null ? null : await grpcDoor()
+      const shared = sharedOf(deps, observation, bound)
+      listener = lineListener(deps, shared, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(deps, shared)
+      const grpc = ports.grpc === null ? null : await grpcDoor(deps, shared)
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       bound.tcp = (tcp as AddressInfo).port
@@ -81,14 +81,28 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
   return { tcp: port, http: http ? httpPort : null, grpc: grpc ? grpcPort : null }
 }
 
-function lineListener(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  { consumers }: Observation,
-  port: number,
-): Listener {
+/** What all doors of a worker have in common. */
+interface Shared {
+  readonly sessions: Sessions
+  readonly auth: Authenticator
+  readonly observation: Observation
+  readonly bound: DoorPorts
+}
+
+function sharedOf(deps: DoorsDeps, observation: Observation, bound: DoorPorts): Shared {
+  const { config, origin, clock } = deps
+  const auth = new Authenticator(config.authTokens, clock)
+  return { sessions: new Sessions(origin), auth, observation, bound }
+}
+
+function callerOf({ gate, traffic }: DoorsDeps, { sessions }: Shared, door: DoorNumber): Caller {
+  return new Caller(gate, sessions, traffic, door)
+}
+
+function lineListener(deps: DoorsDeps, shared: Shared, port: number): Listener {
   const { config, gate, moves, clock, log, traffic } = deps
+  const { sessions, auth, observation } = shared
+  const { consumers } = observation
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
@@ -107,18 +121,14 @@ function lineListener(
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  observation: Observation,
-  bound: DoorPorts,
-): Promise<Door> {
+async function httpDoor(deps: DoorsDeps, shared: Shared): Promise<Door> {
   const { config, gate, clock, log, node, traffic } = deps
+  const { auth, observation, bound } = shared
   const { HttpDoor } = await import('./transports/http/http-door.ts')
+  const { events } = await import('./transports/events/event-routes.ts')
   return new HttpDoor({
     config,
-    caller: new Caller(gate, sessions, traffic, DoorNumber.http),
+    caller: callerOf(deps, shared, DoorNumber.http),
     auth,
     gate,
     clock,
@@ -133,13 +143,25 @@ async function httpDoor(
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: await observation.routes(),
+    plugins: [events, ...(await observation.routes())],
   })
 }
 
-async function grpcDoor(): Promise<Door> {
+async function grpcDoor(deps: DoorsDeps, shared: Shared): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  return new GrpcDoor()
+  const { config, gate, log } = deps
+  const caller = callerOf(deps, shared, DoorNumber.grpc)
+  return new GrpcDoor({
+    gate,
+    caller,
+    admission: new Admission(caller),
+    auth: shared.auth,
+    delay: timerDelay,
+    log,
+    frameBytesMax: config.frameBytesMax,
+    connectionsMax: config.connectionsMax,
+    reflection: config.grpcReflection,
+  })
 }
 
 async function openDoor(

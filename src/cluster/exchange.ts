@@ -15,6 +15,7 @@ import { limits } from '../engine/limits.ts'
 import type {
   Clock,
   Gate,
+  NoteSink,
   ParentMail,
   ReplySlot,
   Session,
@@ -24,7 +25,10 @@ import type {
 } from '../engine/ports.ts'
 import type { Traffic } from '../engine/traffic.ts'
 import { NOBODY } from './assignment.ts'
+import { Chronicle, type Hearer } from './chronicle.ts'
 import type { ClusterFigures } from './cluster-figures.ts'
+import type { DurableOptions, Keeper } from './durable-options.ts'
+import { Feeds } from './feeds.ts'
 import { Gathers } from './gather.ts'
 import type { TableMessage } from './ipc.ts'
 import type { Link } from './link.ts'
@@ -33,6 +37,7 @@ import type { Log } from './log.ts'
 import { Mail } from './mail.ts'
 import { Moves, type MovesDeps } from './moves.ts'
 import { Turn } from './outbox.ts'
+import type { Part } from './part.ts'
 import { Peer } from './peer.ts'
 import { ReplyHold } from './reply-hold.ts'
 import type { Request } from './request.ts'
@@ -51,42 +56,24 @@ export interface ExchangeOptions {
   readonly folder: string
   readonly clock: Clock
   readonly codec: WireCodec
-  readonly events: LocalEvents
+  readonly events: LocalEvents & LocalNotes
   readonly log: Log
   readonly traffic: Traffic
   makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
   /** Null: jobs live in memory only. */
   readonly durable: DurableOptions | null
   readonly sendSocket: MovesDeps['send']
+  /** This worker has streams, or none any more: whoever starts anew must know. */
+  hearing(isHearing: boolean): void
   /** Something that can't be: the process should end. */
   bug(error: unknown): void
 }
 
-/** Where shards outlive their worker. */
-export interface DurableOptions {
-  /** Replies wait until what they depend on is durable. */
-  readonly waits: boolean
-  /** Nobody else can own what this worker owns. */
-  mayAnswer(): boolean
-  makeKeeper(hold: ReplyHold, hooks: KeeperHooks): Keeper
-}
-
-export interface KeeperHooks {
-  isHolderAlive(holder: number): boolean
-  changed(): void
-  /** Somebody else has them: they are not taken again before they are granted anew. */
-  gone(shards: readonly ShardId[]): void
-}
-
-/** `shard-keeper.ts`, as far as the exchange knows it. */
-export interface Keeper {
-  isServing(shard: ShardId): boolean
-  /** At the end of a turn: whether more may be taken in. */
-  look(): void
-  take(shards: readonly ShardId[]): void
-  wake(): void
-  giveUp(shards: readonly ShardId[]): Promise<void>
-  stop(): Promise<void>
+/** The events of this worker's own shards, for streams. */
+export interface LocalNotes {
+  sink: NoteSink | null
+  /** From now on these kinds of the queue's events are noted, and no others. */
+  hear(queue: string, kinds: number): void
 }
 
 export class Exchange implements Gate {
@@ -96,6 +83,7 @@ export class Exchange implements Gate {
   readonly turn = new Turn(() => this.ran())
   readonly moves: Moves
   readonly surveys: Surveys
+  readonly feed: Feeds
   private readonly options: ExchangeOptions
   private readonly keeper: Keeper | null
   private readonly routes: Routes
@@ -104,6 +92,7 @@ export class Exchange implements Gate {
   private readonly gathers: Gathers
   private readonly mails: Mail
   private readonly subscriptions: Subscriptions
+  private readonly chronicle: Chronicle
   private readonly peers = new Set<Peer>()
   private readonly server: Server
   /** Shard → epoch in which this worker gave it back. */
@@ -149,11 +138,13 @@ export class Exchange implements Gate {
       runner,
       isDurable: durable !== null,
       others: () => routes.others(),
-      ask: (to, op, no) => {
+      ask: (to, op, no, query) => {
         const link = links.to(to)
-        link?.gather(op, no)
+        link?.gather(op, no, query)
         return link !== null
       },
+      whenSent: (done) => (hold === null ? done() : hold.whenSent(done)),
+      codec,
     })
     const { gathers } = this
     this.surveys = new Surveys({
@@ -168,6 +159,19 @@ export class Exchange implements Gate {
     const ways = links
     this.router = new Router({ codec, clock, routes, runner, ways, gathers, hold, turn, traffic })
     const { events, sendSocket } = options
+    this.chronicle = new Chronicle({
+      worker,
+      clock,
+      noteOnly: (queue, kinds) => events.hear(queue, kinds),
+      schedule: () => this.turn.schedule(),
+    })
+    events.sink = this.chronicle
+    this.feed = new Feeds({
+      routes,
+      linkTo: (to) => links.to(to),
+      local: this.chronicle,
+      hearing: options.hearing,
+    })
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
     const { router, subscriptions } = this
@@ -209,10 +213,14 @@ export class Exchange implements Gate {
   /** Everything recorded here is durable, and its shards are free: then this worker may end. */
   async handOverAll(): Promise<void> {
     await this.keeper?.stop()
+    this.chronicle.end()
+    this.turn.flushNow()
   }
 
   stop(): void {
     this.runner.stop()
+    this.feed.stop()
+    this.chronicle.stop()
     this.gathers.stop()
     this.surveys.stop()
     this.router.stop()
@@ -271,6 +279,7 @@ export class Exchange implements Gate {
     const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
     this.table = table
     this.updateRoutes(table)
+    this.chronicle.serving(table.heard)
     if (this.keeper === null) this.own(table.grants)
     else this.keeper.take(this.notGivenBack(table))
     for (const [worker, incarnation] of before) {
@@ -282,6 +291,7 @@ export class Exchange implements Gate {
     }
     this.mails.ownersChanged()
     this.subscriptions.ownersChanged()
+    this.feed.ownersChanged()
     this.moves.ownersChanged()
     this.retryHomeless()
     this.router.retryHeld()
@@ -316,8 +326,8 @@ export class Exchange implements Gate {
     this.router.notOwner(request, line)
   }
 
-  gathered(worker: number, no: number, json: string): void {
-    this.gathers.gathered(worker, no, json)
+  gathered(worker: number, no: number, part: Part): void {
+    this.gathers.gathered(worker, no, part)
   }
 
   surveyed(worker: number, no: number, json: string): void {
@@ -337,6 +347,7 @@ export class Exchange implements Gate {
   }
 
   linkFrame(link: Link, kind: number, body: Buffer): void {
+    if (this.feed.frame(link, kind, body)) return
     this.moves.linkFrame(link, kind, body)
   }
 
@@ -345,6 +356,7 @@ export class Exchange implements Gate {
     this.surveys.workerLost(link.worker)
     this.router.lost(requests)
     this.moves.linkLost(link)
+    this.feed.linkLost(link)
   }
 
   bug(error: unknown): void {
@@ -376,10 +388,11 @@ export class Exchange implements Gate {
     runner.handOver()
     this.keeper?.look()
     if (this.draining) runner.endWaits()
+    this.chronicle.turnEnded()
   }
 
-  gather(op: number): unknown {
-    return this.gathers.localPart(op)
+  gather(op: number, query: string, give: (part: Part) => void): void {
+    this.gathers.givePart(op, query, give)
   }
 
   survey(topic: string): unknown {
@@ -396,6 +409,14 @@ export class Exchange implements Gate {
 
   unsubscribeHere(queue: string, subscriber: Subscriber): void {
     this.options.events.unsubscribe(queue, subscriber)
+  }
+
+  hear(hearer: Hearer, queue: string, kinds: number): void {
+    this.chronicle.hear(hearer, queue, kinds)
+  }
+
+  forget(hearer: Hearer): void {
+    this.chronicle.forget(hearer)
   }
 
   takeOverFrom(worker: number, no: number): void {

@@ -28,6 +28,7 @@ import {
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import { type Part, readPart } from './part.ts'
 import { isPull, type Request } from './request.ts'
 
 /** More than Node's own 64 KiB: most replies to a batch arrive whole. */
@@ -37,7 +38,7 @@ const READ_BYTES = 256 * 1024
 export interface LinkListener {
   /** The owner does not own the request's shard (any more); the line is valid only during the call. */
   notOwner(request: Request, line: Buffer): void
-  gathered(worker: number, no: number, json: string): void
+  gathered(worker: number, no: number, part: Part): void
   surveyed(worker: number, no: number, json: string): void
   /** A rendered event for a subscription of this worker. */
   subscribed(no: number): void
@@ -131,10 +132,11 @@ export class Link implements FrameHandler {
     return true
   }
 
-  gather(op: number, no: number): void {
+  gather(op: number, no: number, query: string): void {
     const start = this.begin(FrameKind.gather)
     this.outbox.writer.byte(op)
     putU32(this.outbox.writer, no)
+    this.outbox.writer.utf8(query)
     this.end(start)
   }
 
@@ -172,6 +174,13 @@ export class Link implements FrameHandler {
     putU32(this.outbox.writer, events)
     putU16(this.outbox.writer, worker)
     putU32(this.outbox.writer, its)
+    this.outbox.writer.utf8(queue)
+    this.end(start)
+  }
+
+  hear(queue: string, kinds: number): void {
+    const start = this.begin(FrameKind.hear)
+    this.outbox.writer.byte(kinds)
     this.outbox.writer.utf8(queue)
     this.end(start)
   }
@@ -215,8 +224,8 @@ export class Link implements FrameHandler {
         this.ended.add(bytes.readDoubleLE(from))
         return
       case FrameKind.gathered: {
-        const json = bytes.toString('utf8', from + 4, to)
-        return this.listener.gathered(this.worker, bytes.readUInt32LE(from), json)
+        const part = readPart(bytes, from + 4, to)
+        return this.listener.gathered(this.worker, bytes.readUInt32LE(from), part)
       }
       case FrameKind.surveyed: {
         const json = bytes.toString('utf8', from + 4, to)

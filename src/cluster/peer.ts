@@ -15,6 +15,7 @@ import type { HeldSlots } from '../engine/held-slots.ts'
 import { shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import type { ReplySlot, Subscriber, Unwritten, WireCodec } from '../engine/ports.ts'
+import type { Hearer } from './chronicle.ts'
 import {
   ANY_SHARD,
   beginFrame,
@@ -29,6 +30,8 @@ import {
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import { type Part, putPart } from './part.ts'
+import { PeerHearer } from './peer-hearer.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { reqIdOf } from './req-id.ts'
 import { isPull } from './request.ts'
@@ -46,13 +49,18 @@ export interface PeerHost {
   /** Commands have run: waiting pulls and mail are next. */
   ran(): void
   giveBack(unwritten: Unwritten): void
-  gather(op: number): unknown
+  /** `give` may be called later. */
+  gather(op: number, query: string, give: (part: Part) => void): void
   survey(topic: string): unknown
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
   /** A subscription of that worker is about to be another one's. */
   takeOverFrom(worker: number, no: number): void
+  /** The worker of `hearer` asks for these kinds of events, 0 for none (any more). */
+  hear(hearer: Hearer, queue: string, kinds: number): void
+  /** Its worker is gone. */
+  forget(hearer: Hearer): void
   /** A frame of moves.ts; the body is valid only during the call. */
   peerFrame(peer: Peer, kind: number, body: Buffer): void
   bug(error: unknown): void
@@ -69,6 +77,7 @@ export class Peer implements FrameHandler {
   private readonly command = new Command()
   private readonly subscriptions = new Map<number, PeerSubscriber>()
   private fences: (readonly HeldSlots[])[] = []
+  private hearer: PeerHearer | null = null
 
   constructor(socket: Socket, host: PeerHost) {
     this.socket = socket
@@ -104,7 +113,11 @@ export class Peer implements FrameHandler {
         host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
         return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
       case FrameKind.gather:
-        return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
+        return this.gather(
+          bytes[from] as number,
+          bytes.readUInt32LE(from + 1),
+          bytes.toString('utf8', from + 5, to),
+        )
       case FrameKind.survey:
         return this.survey(bytes.readUInt32LE(from), bytes.toString('utf8', from + 4, to))
       case FrameKind.mail:
@@ -122,6 +135,9 @@ export class Peer implements FrameHandler {
       }
       case FrameKind.unsubscribe:
         return this.unsubscribe(bytes.readUInt32LE(from))
+      case FrameKind.hear:
+        this.hearer ??= new PeerHearer(this.outbox)
+        return host.hear(this.hearer, bytes.toString('utf8', from + 1, to), bytes[from] as number)
       case FrameKind.fenced:
         host.runner.freeSlots(this.fences.shift() ?? [])
         return
@@ -248,14 +264,16 @@ export class Peer implements FrameHandler {
     this.outbox.added()
   }
 
-  private gather(op: number, no: number): void {
-    const { writer } = this.outbox
-    const json = JSON.stringify(this.host.gather(op))
-    const start = beginFrame(writer, FrameKind.gathered)
-    putU32(writer, no)
-    writer.utf8(json)
-    endFrame(writer, start)
-    this.outbox.added()
+  private gather(op: number, no: number, query: string): void {
+    this.host.gather(op, query, (part) => {
+      if (this.isClosed) return
+      const { writer } = this.outbox
+      const start = beginFrame(writer, FrameKind.gathered)
+      putU32(writer, no)
+      putPart(writer, part)
+      endFrame(writer, start)
+      this.outbox.added()
+    })
   }
 
   private subscribe(no: number, events: number, queue: string): void {
@@ -283,6 +301,7 @@ export class Peer implements FrameHandler {
     this.host.runner.freeSlots(this.fences.flat())
     this.fences = []
     for (const no of [...this.subscriptions.keys()]) this.unsubscribe(no)
+    if (this.hearer !== null) this.host.forget(this.hearer)
     this.host.peerClosed(this)
   }
 

@@ -15,7 +15,9 @@ import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.
 import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
 import type { JobWatch } from '../engine/job-watch.ts'
 import { limits } from '../engine/limits.ts'
-import { opNames, type Route, routeOf } from '../engine/op.ts'
+import type { ListShare } from '../engine/list/job-list.ts'
+import type { JobQuery } from '../engine/list/job-query.ts'
+import { listJobs, type WriteJob } from '../engine/list/list-jobs.ts'
 import type {
   Clock,
   CronInfo,
@@ -38,6 +40,7 @@ import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import { refuseIdsOf, routes, shardFor, shardMask } from './command-shards.ts'
 import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
@@ -191,9 +194,15 @@ export class ShardRunner {
     return mask >>> 0
   }
 
-  /** Waiting pulls of a shard that goes elsewhere end. */
+  /** Waiting pulls of a shard that goes elsewhere end, and so does what takes several turns. */
   endWaitsOf(shard: ShardId): void {
     this.shards[shard]?.endWaits()
+    this.shards[shard]?.failWork()
+  }
+
+  /** What takes several turns is brought to its end in this one. */
+  finishWorkOf(shard: ShardId): void {
+    this.touch(shard)?.finishWork(this.options.clock.nowMs())
   }
 
   /** Whether nothing would be lost if the shard were given away now. */
@@ -311,7 +320,10 @@ export class ShardRunner {
   }
 
   endWaits(): void {
-    for (const shard of this.owned) shard.endWaits()
+    for (const shard of this.owned) {
+      shard.endWaits()
+      if (shard.hasWork && this.serves(shard.id)) this.finishWorkOf(shard.id)
+    }
   }
 
   stats(): Stats {
@@ -369,6 +381,11 @@ export class ShardRunner {
 
   crons(): CronInfo[] {
     return this.owned.flatMap((shard) => shard.crons())
+  }
+
+  listJobs(query: JobQuery, write: WriteJob): ListShare {
+    const states = this.owned.map((shard) => shard.state)
+    return listJobs(states, query, write)
   }
 
   /** Jobs that are not finished. */
@@ -468,32 +485,5 @@ export class ShardRunner {
       if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
     }
     this.handOver()
-  }
-}
-
-const routes: readonly Route[] = opNames.map((name) => routeOf[name])
-
-function shardFor(command: Command, route: Route | undefined): ShardId {
-  if (route === 'id') return shardOfId(command.id)
-  return shardOfQueue(route === 'name' ? command.name : command.queue)
-}
-
-/** Bit per shard that an id of the command is in. */
-function shardMask(command: Command): number {
-  if (command.hasId) return 1 << shardOfId(command.id)
-  let mask = 0
-  for (let i = 0; i < command.idCount; i++) mask |= 1 << shardOfId(command.ids[i] as number)
-  return mask
-}
-
-function refuseIdsOf(shard: ShardId, command: Command, refused: ItemRefusal[]): void {
-  if (command.hasId) {
-    refused.push({ index: 0, refusal: refusals.unavailable })
-    return
-  }
-  for (let index = 0; index < command.idCount; index++) {
-    if (shardOfId(command.ids[index] as number) === shard) {
-      refused.push({ index, refusal: refusals.unavailable })
-    }
   }
 }

@@ -11,13 +11,8 @@ import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
 import type { DoorPorts, Gate, ParentMail } from '../engine/ports.ts'
-import {
-  type DurableOptions,
-  Exchange,
-  type ExchangeOptions,
-  type Keeper,
-  type KeeperHooks,
-} from './exchange.ts'
+import type { DurableOptions, Keeper, KeeperHooks } from './durable-options.ts'
+import { Exchange, type ExchangeOptions } from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
 import type { Arrivals, Moves } from './moves.ts'
@@ -64,7 +59,7 @@ interface PrimaryHooks {
 }
 
 export interface WorkerOptions
-  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket'> {
+  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket' | 'hearing'> {
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
@@ -110,7 +105,8 @@ class WorkerProcess {
       options.makeRunner(mail, hold, reserve)
     this.durable = kept
     const durable = kept === null ? null : this.durableOptions(kept)
-    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
+    const hearing = (on: boolean): void => tellPrimary({ kind: 'hearing', on })
+    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, hearing, bug: die })
     const { moves } = this.exchange
     const life: NodeLife = {
       leads: () => kept === null || monotonicMs() < this.leaseUntilMs,

@@ -34,7 +34,11 @@ export const Op = {
   AUTH: 31,
   HEARTBEAT: 32,
   RELEASE: 33,
-  HELLO: 60,
+  PROMOTE: 34,
+  LISTJOBS: 35,
+  DRAIN: 36,
+  DELETEQUEUE: 37,
+  HELLO: 38,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -77,6 +81,10 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   AUTH: 'connection',
   HEARTBEAT: 'ids',
   RELEASE: 'ids',
+  PROMOTE: 'id',
+  LISTJOBS: 'every',
+  DRAIN: 'queue',
+  DELETEQUEUE: 'queue',
   HELLO: 'connection',
 }
 

@@ -4,6 +4,7 @@
 // Adding a kind of record: a number in RecordKind (never re-used), a method here, a case in replay.ts,
 // and a line in the fixture of test/unit/engine/replay.test.ts.
 
+import { evolveCleared } from './evolve/cleared.ts'
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
 import { evolveOwned } from './evolve/owned.ts'
@@ -54,6 +55,11 @@ export const RecordKind = {
   pushedPlain: 28,
   /** Nothing happened: says that what was handed out before it has been sent. See `confirmation.ts`. */
   confirmed: 29,
+  /** `deadLettered` (5) with its moment; 5 is read, and no longer written. */
+  deadLetteredAt: 30,
+  promotedNow: 31,
+  cleared: 32,
+  queueReset: 33,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -113,9 +119,12 @@ export class Recorder {
     run.evolveRetried(this.state, seq, nowMs, runAtMs, error)
   }
 
-  deadLettered(seq: Seq, error: string | null): void {
-    this.log?.append(this.writer.begin(RecordKind.deadLettered).f64(seq).textOrNull(error).end())
-    run.evolveDeadLettered(this.state, seq, error)
+  deadLettered(seq: Seq, nowMs: number, error: string | null): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.deadLetteredAt).f64(seq).f64(nowMs)
+      this.log.append(w.textOrNull(error).end())
+    }
+    run.evolveDeadLettered(this.state, seq, nowMs, error)
   }
 
   released(seq: Seq): void {
@@ -139,6 +148,11 @@ export class Recorder {
   promoted(seq: Seq): void {
     this.log?.append(this.writer.begin(RecordKind.promoted).f64(seq).end())
     job.evolvePromoted(this.state, seq)
+  }
+
+  promotedNow(seq: Seq, nowMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.promotedNow).f64(seq).f64(nowMs).end())
+    job.evolvePromotedNow(this.state, seq, nowMs)
   }
 
   parentDone(seq: Seq, parent: JobId, nowMs: number): void {
@@ -194,6 +208,20 @@ export class Recorder {
     const no = this.state.nextQueueNo()
     this.log?.append(this.writer.begin(RecordKind.queueOpened).u32(no).text(name).end())
     return configured.evolveQueueOpened(this.state, no, name)
+  }
+
+  /** `states`: bits, see evolve/cleared.ts. */
+  cleared(queue: Queue, states: number, from: Seq, to: Seq): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.cleared).u32(queue.no).u8(states)
+      this.log.append(w.f64(from).f64(to).end())
+    }
+    evolveCleared(this.state, queue.no, states, from, to)
+  }
+
+  queueReset(queue: Queue): void {
+    this.log?.append(this.writer.begin(RecordKind.queueReset).u32(queue.no).end())
+    configured.evolveQueueReset(this.state, queue.no)
   }
 
   queueClosed(queue: Queue): void {

@@ -11,12 +11,14 @@ export const refusalCodes = [
   'auth_throttled',
   'forbidden', // the token's scopes or queues do not include it
   'queue_name_invalid',
+  'queue_busy',
   'data_too_large',
   'duplicate_key',
   'limit_exceeded', // a list too long, a key too long, a batch too large
   'job_not_found',
   'job_not_active',
   'job_not_cancellable',
+  'job_not_delayed',
   'stale_token',
   'dependency_invalid',
   'cron_not_found',
@@ -52,6 +54,10 @@ export const refusals = {
     code: 'queue_name_invalid',
     text: 'Queue name must contain only alphanumeric characters, underscores, hyphens, or dots',
   },
+  queueBusy: (active: number): Refusal => ({
+    code: 'queue_busy',
+    text: `${active} jobs of the queue are active`,
+  }),
   dataTooLarge: (size: number, max: number): Refusal => ({
     code: 'data_too_large',
     text: `Job data too large (${size} bytes, max ${max} bytes)`,
@@ -76,6 +82,10 @@ export const refusals = {
   jobNotCancellable: (id: number): Refusal => ({
     code: 'job_not_cancellable',
     text: `Job ${id} cannot be cancelled (already completed/failed)`,
+  }),
+  jobNotDelayed: (id: number): Refusal => ({
+    code: 'job_not_delayed',
+    text: `Job ${id} is not delayed`,
   }),
   staleToken: (id: number): Refusal => ({
     code: 'stale_token',
@@ -116,6 +126,10 @@ export const refusals = {
   notStored: {
     code: 'outcome_unknown',
     text: 'The database did not confirm this command in time: outcome unknown',
+  },
+  interrupted: {
+    code: 'outcome_unknown',
+    text: 'The queue went to another worker before this command was through: ask again',
   },
   storageRefused: {
     code: 'storage_refused',

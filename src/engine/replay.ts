@@ -1,5 +1,6 @@
 // Reads records back: the state of a replica or of a recovery comes from here and from nowhere else.
 
+import { evolveCleared } from './evolve/cleared.ts'
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
 import { evolveOwned } from './evolve/owned.ts'
@@ -72,7 +73,10 @@ export class Replay {
         run.evolveRetried(state, r.f64(), r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.deadLettered:
-        run.evolveDeadLettered(state, r.f64(), r.textOrNull())
+        run.evolveDeadLettered(state, r.f64(), 0, r.textOrNull())
+        return true
+      case RecordKind.deadLetteredAt:
+        run.evolveDeadLettered(state, r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.released:
         run.evolveReleased(state, r.f64())
@@ -87,11 +91,17 @@ export class Replay {
       case RecordKind.removed:
         job.evolveRemoved(state, r.f64(), removedAs[r.u8()] as job.RemovedAs)
         return true
+      case RecordKind.cleared:
+        evolveCleared(state, r.u32(), r.u8(), r.f64(), r.f64())
+        return true
       case RecordKind.evicted:
         job.evolveEvicted(state, r.u32())
         return true
       case RecordKind.promoted:
         job.evolvePromoted(state, r.f64())
+        return true
+      case RecordKind.promotedNow:
+        job.evolvePromotedNow(state, r.f64(), r.f64())
         return true
       case RecordKind.parentDone:
         job.evolveParentDone(state, r.f64(), r.f64(), r.f64())
@@ -128,6 +138,9 @@ export class Replay {
         return true
       case RecordKind.queueClosed:
         configured.evolveQueueClosed(state, r.u32())
+        return true
+      case RecordKind.queueReset:
+        configured.evolveQueueReset(state, r.u32())
         return true
       case RecordKind.paused:
         configured.evolvePaused(state, r.u32(), r.u8() === 1)

@@ -1,6 +1,7 @@
 // What the commands of a shard work with: its state, the recorder that changes it, the waiting pulls, the moment,
 // and the ports to the outside.
 
+import type { Clearing } from './clearing.ts'
 import type { EventCounts } from './event-counts.ts'
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
@@ -59,6 +60,8 @@ export class ShardContext {
   /** Sequences below it may be given out. */
   seqLimit: Seq
   draining = false
+  /** Queues that are being cleared, first come first served. */
+  readonly clearings: Clearing[] = []
   /** When the timer of the oldest finished job is due; 0 when none is set. */
   retentionTimerMs = 0
   readonly taken: SeqList = { seqs: new Float64Array(limits.pullCountMax), count: 0 }
@@ -110,6 +113,14 @@ export class ShardContext {
     counts.note(kind)
     if (events.listening && events.wants(queue.name, kind)) {
       events.event(kind, this.state, seq, this.nowMs, error)
+    }
+  }
+
+  /** The same of consecutive jobs of one queue. */
+  emitRun(kind: EventKind, queue: Queue, firstSeq: Seq, count: number): void {
+    const { events } = this.ports
+    if (events.listening && events.wants(queue.name, kind)) {
+      events.events(kind, this.state, firstSeq, count, this.nowMs)
     }
   }
 

@@ -11,7 +11,7 @@ import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobId, type ShardId, shardOfId } from '../../src/engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
 import { limits } from '../../src/engine/limits.ts'
-import { opNames, routeOf } from '../../src/engine/op.ts'
+import { Op, opNames, routeOf } from '../../src/engine/op.ts'
 import {
   type CronTick,
   EventKind,
@@ -33,6 +33,7 @@ import { SpareMemory } from '../../src/engine/spare-memory.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
+import { answerList } from './list-rounds.ts'
 import { restoreOf, storedOf } from './restored.ts'
 
 export const START_MS = 1_700_000_000_000
@@ -59,6 +60,8 @@ export interface JobObject {
   progress_msg: string | null
   tags: string[]
   token?: number
+  /** In a list. */
+  state?: string
 }
 
 /** Whatever a reply may hold; which keys there are depends on the command. */
@@ -70,6 +73,7 @@ export interface Answer {
   ids: number[]
   job: JobObject | null
   jobs: JobObject[]
+  cursor: string | null
   state: string
   result: unknown
   progress: { id: number; progress: number; message: string | null }
@@ -313,6 +317,9 @@ export class EngineHarness {
 
   private run(command: Command, reply: Reply, holder: number): void {
     const route = routeOf[opNames[command.op] as keyof typeof routeOf]
+    if (command.query !== null && command.op === Op.LISTJOBS) {
+      return answerList(this.shards, command.query, reply)
+    }
     if (route === 'ids') {
       const refused: ItemRefusal[] = []
       let count = 0
@@ -386,6 +393,11 @@ export class EngineHarness {
         const job = jobOf(source, seq)
         const event = eventNames.get(kind) ?? '?'
         this.seen.push({ event, queue: job.queue, id: job.id, error, job })
+      },
+      events(kind, source, firstSeq, count, nowMs) {
+        for (let seq = firstSeq; seq < firstSeq + count; seq++) {
+          this.event(kind, source, seq, nowMs, null)
+        }
       },
     }
   }

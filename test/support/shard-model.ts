@@ -133,13 +133,21 @@ export class ShardModel extends ShardRules {
     return OK
   }
 
+  promote(id: number): Expected {
+    const job = this.byId.get(id)
+    if (job === undefined || this.stateName(id) === 'unknown') return refusal('job_not_found')
+    if (job.state !== 'delayed') return refusal('job_not_delayed')
+    Object.assign(job, { state: 'waiting', runAt: this.nowMs })
+    return OK
+  }
+
   retryDead(queueName: string, id: number | null): Expected {
     const queue = this.queue(queueName)
     const chosen = queue.dead.filter((job) => id === null || job.id === id)
     for (const job of chosen) {
       queue.dead = queue.dead.filter((each) => each !== job)
       Object.assign(job, { attempts: 0, runAt: this.nowMs, startedAt: 0, progress: 0, ttl: 0 })
-      job.message = null
+      Object.assign(job, { message: null, error: null, finishedAt: 0 })
       if (job.open.size > 0) {
         job.state = 'parked'
         this.ask(job)
@@ -159,6 +167,19 @@ export class ShardModel extends ShardRules {
       this.remove(job, 'failed')
     }
     return counted(chosen.length, [])
+  }
+
+  drain(queueName: string): Expected {
+    return this.clear(queueName, ['waiting', 'delayed'])
+  }
+
+  deleteQueue(queueName: string, force: boolean): Expected {
+    const queue = this.queue(queueName)
+    if (!force && this.count(queueName, 'active') > 0) return refusal('queue_busy')
+    const answer = this.clear(queueName, ['waiting', 'delayed', 'active', 'parked', 'failed'])
+    queue.dead = []
+    Object.assign(queue, { paused: false, rate: null, concurrency: null, used: false })
+    return answer
   }
 
   limitRate(queueName: string, limit: number | null): void {
@@ -182,6 +203,13 @@ export class ShardModel extends ShardRules {
 
   deleteCron(name: string): Expected {
     return this.crons.delete(name) ? OK : refusal('cron_not_found')
+  }
+
+  private clear(queueName: string, states: ModelJob['state'][]): Expected {
+    const out = this.jobs.filter((job) => job.queue === queueName && states.includes(job.state))
+    for (const job of out) if (job.state !== 'failed') this.events.push(['cancelled', job.id])
+    for (const job of out) this.remove(job, job.state === 'failed' ? 'failed' : 'cancelled')
+    return counted(out.length, [])
   }
 
   closed(holder: number): void {

@@ -3,16 +3,23 @@
 // The readers check what a wrong answer could turn into silent loss (ids, jobs); the rest is taken as the protocol says.
 
 import { FlashQError, type ItemError } from './errors.ts'
+import { parseJson } from './exact-json.ts'
 import type {
   BatchOutcome,
   CronJob,
+  Health,
   Job,
+  JobInFull,
+  JobPage,
   JobProgress,
   JobState,
   JobWithState,
+  ListedJob,
   Metrics,
+  NodeInfo,
   QueueInfo,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 
 export interface Reply {
@@ -27,16 +34,21 @@ export interface Reply {
   readonly jobs?: unknown
   readonly state?: unknown
   readonly result?: unknown
+  readonly finished_at?: unknown
   readonly progress?: unknown
+  readonly cursor?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
   readonly metrics?: unknown
+  readonly workers?: unknown
+  readonly nodes?: unknown
+  readonly health?: unknown
   readonly event?: unknown
 }
 
-/** Throws when the line is not a JSON object. */
-export function parseReply(line: string): Reply {
-  const value: unknown = JSON.parse(line)
+/** Throws when the line is not a JSON object. With `bigint`, integers beyond 2^53 stay exact. */
+export function parseReply(line: string, bigint = false): Reply {
+  const value = parseJson(line, bigint)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SyntaxError('a reply that is not an object')
   }
@@ -95,6 +107,24 @@ export function readJobWithState(reply: Reply): JobWithState | null {
   throw unexpected('GETJOB', 'no job')
 }
 
+export function readJobInFull(reply: Reply): JobInFull {
+  const { job, result, error, finished_at } = reply
+  if (job !== null && !isJob(job)) throw unexpected('GETJOB', 'no job')
+  return {
+    job,
+    state: reply.state as JobState,
+    result: result ?? null,
+    error: typeof error === 'string' ? error : null,
+    finished_at: typeof finished_at === 'number' ? finished_at : null,
+  }
+}
+
+export function readJobPage(reply: Reply): JobPage {
+  const { jobs, cursor } = reply
+  if (!Array.isArray(jobs) || !jobs.every(isJob)) throw unexpected('LISTJOBS', 'no jobs')
+  return { jobs: jobs as ListedJob[], cursor: typeof cursor === 'string' ? cursor : null }
+}
+
 export const readState = (reply: Reply): JobState => reply.state as JobState
 
 export const readResult = (reply: Reply): unknown => reply.result ?? null
@@ -111,6 +141,12 @@ export function readProgress(reply: Reply): JobProgress {
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
 
 export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+
+export const readWorkers = (reply: Reply): WorkerInfo[] => reply.workers as WorkerInfo[]
+
+export const readNodes = (reply: Reply): NodeInfo[] => reply.nodes as NodeInfo[]
+
+export const readHealth = (reply: Reply): Health => reply.health as Health
 
 export const readMetrics = (reply: Reply): Metrics => reply.metrics as Metrics
 

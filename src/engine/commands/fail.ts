@@ -39,7 +39,7 @@ export function endRunBadly(
   const { watch } = ctx.ports
   watch?.runEnded(ctx.state, seq, ctx.nowMs, isLast ? 'failed' : 'retrying', error)
   if (isLast) {
-    ctx.record.deadLettered(seq, error)
+    ctx.record.deadLettered(seq, ctx.nowMs, error)
     ctx.emit(EventKind.failed, queue, seq, error)
     tellChildren(ctx, seq, 'failed')
   } else {

@@ -26,22 +26,28 @@
 import type { Socket } from 'node:net'
 import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
-import { Op, opNames, routeOf } from '../../engine/op.ts'
-import type { Clock, Gate, Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import { Op } from '../../engine/op.ts'
+import { ALL_QUEUES, type Reply, type Session, type Unwritten } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import type { Traffic } from '../../engine/traffic.ts'
-import type { Authenticator } from '../auth/authenticator.ts'
-import type { Consumers } from '../consumers/consumers.ts'
-import type { Log } from '../log.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Account } from './account.ts'
 import type { Arriving } from './arriving.ts'
-import { Asked, askedBy, Ends, endedBy, endsWhat, lookAt, UNSURE } from './first-look.ts'
+import type { ConnectionServices } from './connection-services.ts'
+import {
+  Asked,
+  askedBy,
+  Ends,
+  endedBy,
+  endsWhat,
+  isOwnCommand,
+  lookAt,
+  UNSURE,
+} from './first-look.ts'
 import { answerCancelled, keepPull, lineNow } from './kept-pull.ts'
 import { type Host, Leaving } from './leaving.ts'
-import { type Moves, writeState } from './moving.ts'
+import { writeState } from './moving.ts'
 import { Output } from './output.ts'
 import { readInto } from './read-buffer.ts'
 import { ReplyQueue, type ReplyQueueOwner } from './reply-queue.ts'
@@ -52,19 +58,6 @@ const LINGER_MS = 2000
 const KEEP_ALIVE_MS = 30_000
 /** What `readFirst` says of a frame that it has answered. */
 const ANSWERED = -2
-
-export interface ConnectionServices {
-  readonly gate: Gate
-  readonly codec: WireCodec
-  readonly auth: Authenticator
-  readonly log: Log
-  readonly clock: Clock
-  readonly frameBytesMax: number
-  readonly traffic: Traffic
-  readonly consumers: Consumers
-  /** Null where there is no other worker to go to. */
-  readonly moves: Moves | null
-}
 
 /** What becomes of a connection. */
 export interface Owner {
@@ -372,7 +365,7 @@ export class Connection implements ReplyQueueOwner, Host {
   }
 
   private unsubscribe({ queue }: Command, reply: Reply): void {
-    const refusal = checkQueueName(queue)
+    const refusal = queue === ALL_QUEUES ? null : checkQueueName(queue)
     if (refusal !== null) return reply.refused(refusal)
     this.subscriptions.remove(queue)
     reply.ok()
@@ -490,9 +483,4 @@ export class Connection implements ReplyQueueOwner, Host {
     gate.turnEnded()
     this.owner.closed(this)
   }
-}
-
-function isOwnCommand(op: number): boolean {
-  const name = opNames[op]
-  return name !== undefined && routeOf[name] === 'connection'
 }

@@ -23,7 +23,8 @@ import { Door } from '../../engine/traffic.ts'
 import type { Sessions } from '../sessions.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Arriving } from './arriving.ts'
-import { Connection, type ConnectionServices, type Owner } from './connection.ts'
+import { Connection, type Owner } from './connection.ts'
+import type { ConnectionServices } from './connection-services.ts'
 
 const BACKLOG = 1024
 /** Accepting may fail in a tight loop: it is logged once in a while. */

@@ -74,13 +74,13 @@ export function withTraceTags(body: Buffer, context: TraceContext): Buffer {
   if (place === null) return body
   const { at, isIn, isEmpty } = place
   const comma = isEmpty ? '' : ','
-  const piece = isIn ? `${list}${comma}` : `${TAGS_KEY}:[${list}]${comma}`
+  const piece = isIn ? `${list}${comma}` : `${comma}${TAGS_KEY}:[${list}]`
   return Buffer.concat([body.subarray(0, at), Buffer.from(piece), body.subarray(at)])
 }
 
 interface Place {
   readonly at: number
-  /** Within the list of tags, at its beginning; else at the beginning of the object. */
+  /** Within the list of tags, at its beginning; else at the end of the object: what it begins with stays so. */
   readonly isIn: boolean
   readonly isEmpty: boolean
 }
@@ -92,7 +92,10 @@ function placeOfTags(body: Buffer): Place | null {
   if (bytes[open] !== OPEN_OBJECT) return null
   const first = skipBlanks(bytes, open + 1, to)
   const list = body.includes(TAGS_KEY) ? listOfTags(bytes, first, to) : FAIL
-  if (list === FAIL) return { at: open + 1, isIn: false, isEmpty: bytes[first] === CLOSE_OBJECT }
+  if (list === FAIL) {
+    const close = bytes.lastIndexOf(CLOSE_OBJECT, to - 1)
+    return close < first ? null : { at: close, isIn: false, isEmpty: close === first }
+  }
   const inner = skipBlanks(bytes, list + 1, to)
   return { at: list + 1, isIn: true, isEmpty: bytes[inner] === CLOSE_ARRAY }
 }

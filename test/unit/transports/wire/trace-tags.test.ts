@@ -62,8 +62,8 @@ describe('a body with a trace context', () => {
   const tag = `"trace:${PARENT}"`
 
   it('gets tags of its own when it has none', () => {
-    expect(bodyWith('{"data": {"a" :1}}')).toBe(`{"tags":[${tag}],"data": {"a" :1}}`)
-    expect(bodyWith(' { "data":1 } ')).toBe(` {"tags":[${tag}], "data":1 } `)
+    expect(bodyWith('{"data": {"a" :1}}')).toBe(`{"data": {"a" :1},"tags":[${tag}]}`)
+    expect(bodyWith(' { "data":1 } \n')).toBe(` { "data":1 ,"tags":[${tag}]} \n`)
     expect(bodyWith('{}')).toBe(`{"tags":[${tag}]}`)
   })
 
@@ -74,7 +74,7 @@ describe('a body with a trace context', () => {
 
   it('is not misled by tags within its data', () => {
     const body = '{"data":{"tags":["no"],"s":"\\"tags\\":[1"}}'
-    expect(bodyWith(body)).toBe(`{"tags":[${tag}],${body.slice(1)}`)
+    expect(bodyWith(body)).toBe(`${body.slice(0, -1)},"tags":[${tag}]}`)
     expect(bodyWith('{"data":{"tags":[]},"tags":["x"]}')).toBe(
       `{"data":{"tags":[]},"tags":[${tag},"x"]}`,
     )
