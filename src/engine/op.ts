@@ -34,6 +34,8 @@ export const Op = {
   AUTH: 31,
   HEARTBEAT: 32,
   RELEASE: 33,
+  PROMOTE: 34,
+  LISTJOBS: 35,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -76,6 +78,8 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   AUTH: 'connection',
   HEARTBEAT: 'ids',
   RELEASE: 'ids',
+  PROMOTE: 'id',
+  LISTJOBS: 'every',
 }
 
 /** Op number → its name. */

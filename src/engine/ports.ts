@@ -92,6 +92,8 @@ export interface Reply {
   pulledBatch(source: JobSource, list: SeqList, delivery: Delivery | null): void
   /** GETJOB; `seq` -1 when the job's body is not there (any more). */
   jobAndState(source: JobSource, seq: Seq, state: StateName): void
+  /** GETJOB `full`: the same, and how the job ended. */
+  jobInFull(source: JobSource, seq: Seq, state: StateName): void
   state(id: JobId, state: StateName): void
   /** GETRESULT: raw JSON in `bytes[from..to)`, or null. */
   result(id: JobId, bytes: Buffer | null, from: number, to: number): void
@@ -100,6 +102,8 @@ export interface Reply {
   metrics(metrics: Metrics, worker: number): void
   queues(queues: readonly QueueInfo[]): void
   crons(crons: readonly CronInfo[]): void
+  /** LISTJOBS: each job as `WireCodec.listed` wrote it; `cursor` null at the end of the list. */
+  jobs(bodies: readonly Buffer[], cursor: string | null): void
 }
 
 /** Jobs handed to a consumer in one reply: their tokens are firstToken, firstToken + 1, … */
@@ -194,6 +198,8 @@ export interface WireCodec {
    */
   peek(bytes: Buffer, from: number, to: number, into: Command): boolean
   reply(command: Command, slot: ReplySlot): Reply
+  /** One job of a list, with its state and, once it is finished, how it ended. */
+  listed(out: ByteWriter, source: JobSource, seq: Seq): void
 }
 
 export const EventKind = {

@@ -17,6 +17,7 @@ export const refusalCodes = [
   'job_not_found',
   'job_not_active',
   'job_not_cancellable',
+  'job_not_delayed',
   'stale_token',
   'dependency_invalid',
   'cron_not_found',
@@ -76,6 +77,10 @@ export const refusals = {
   jobNotCancellable: (id: number): Refusal => ({
     code: 'job_not_cancellable',
     text: `Job ${id} cannot be cancelled (already completed/failed)`,
+  }),
+  jobNotDelayed: (id: number): Refusal => ({
+    code: 'job_not_delayed',
+    text: `Job ${id} is not delayed`,
   }),
   staleToken: (id: number): Refusal => ({
     code: 'stale_token',

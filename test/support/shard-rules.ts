@@ -31,6 +31,8 @@ export interface ModelJob {
   tags: string[]
   progress: number
   message: string | null
+  /** Why the last run failed. */
+  error: string | null
   /** `gone`: its body is no longer there, `outcome` is how it ended. */
   state: 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'parked' | 'gone'
   outcome: string
@@ -40,6 +42,7 @@ export interface ModelJob {
   leaseUntil: number
   leaseTimer: number
   holder: number
+  /** When it was completed or failed; 0 while it is neither. */
   finishedAt: number
 }
 
@@ -91,6 +94,16 @@ export interface PushFields {
   unique_key?: string
   depends_on?: number[]
   tags?: string[]
+}
+
+export interface ListFilter {
+  queue?: string | undefined
+  state?: string
+  tag?: string
+  text?: string
+  since?: number
+  until?: number
+  offset?: number
 }
 
 export type Expected = Record<string, unknown>
@@ -152,6 +165,33 @@ export class ShardRules {
       progress_msg: job.message,
       tags: job.tags,
     }
+  }
+
+  /** What GETJOB adds when it is asked for all. */
+  end(job: ModelJob): Expected {
+    if (job.state === 'gone') return { result: null, error: null, finished_at: null }
+    return { result: job.result, error: job.error, finished_at: job.finishedAt || null }
+  }
+
+  /** What LISTJOBS shows, on one page. */
+  list(filter: ListFilter): Expected[] {
+    const { queue, tag, text, since, until, offset } = filter
+    const state = filter.state === 'waitingchildren' ? 'waiting-children' : filter.state
+    return this.jobs
+      .filter((job) => job.state !== 'gone')
+      .filter((job) => queue === undefined || job.queue === queue)
+      .filter((job) => state === undefined || this.stateName(job.id) === state)
+      .filter((job) => tag === undefined || job.tags.includes(tag))
+      .filter((job) => text === undefined || JSON.stringify(job.data).includes(text))
+      .filter((job) => since === undefined || job.createdAt >= since)
+      .filter((job) => until === undefined || job.createdAt <= until)
+      .sort((a, b) => b.createdAt - a.createdAt || b.id - a.id)
+      .slice(offset ?? 0)
+      .map((job) => ({
+        ...this.view(job),
+        state: this.stateName(job.id),
+        ...(job.state === 'completed' || job.state === 'failed' ? this.end(job) : {}),
+      }))
   }
 
   count(queue: string | null, ...states: ModelJob['state'][]): number {
@@ -234,6 +274,7 @@ export class ShardRules {
       tags: fields.tags ?? [],
       progress: 0,
       message: null,
+      error: null,
       state: open.size > 0 ? 'parked' : runAt > this.nowMs ? 'delayed' : 'waiting',
       outcome: 'open',
       result: null,
@@ -348,7 +389,7 @@ export class ShardRules {
 
   protected endRunBadly(job: ModelJob, error: string | null): void {
     job.attempts++
-    if (error !== null) job.message = error
+    if (error !== null) Object.assign(job, { message: error, error })
     if (job.max > 0 && job.attempts >= job.max) {
       this.deadLetter(job)
       return
@@ -369,6 +410,7 @@ export class ShardRules {
   protected deadLetter(job: ModelJob): void {
     job.state = 'failed'
     job.outcome = 'failed'
+    job.finishedAt = this.nowMs
     this.queue(job.queue).dead.push(job)
     this.failed++
     this.events.push(['failed', job.id])
@@ -437,6 +479,7 @@ export class ShardRules {
       unknown: 'does not exist',
     }[outcome]
     child.message = `Dependency ${parentId} ${why}`
+    child.error = child.message
     this.deadLetter(child)
   }
 }

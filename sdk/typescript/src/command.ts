@@ -3,7 +3,7 @@
 // A `read` changes nothing, so it is sent again when a connection was lost before its reply; a `write` never is.
 // Pushes, acks and pulls, which carry more state, are in `push-batch.ts`, `ack-batch.ts` and `pull-request.ts`.
 
-import type { CronOptions } from './job.ts'
+import type { CronOptions, ListOptions } from './job.ts'
 import { numbersText, numberText, optionalNumber, optionalValue, valueText } from './json-text.ts'
 
 export interface Command {
@@ -25,8 +25,11 @@ export const failCommand = (id: number, error?: string, token?: number): Command
 
 export const getResultCommand = (id: number): Command => read('GETRESULT', idField(id))
 export const getJobCommand = (id: number): Command => read('GETJOB', idField(id))
+export const getJobInFullCommand = (id: number): Command =>
+  read('GETJOB', `${idField(id)},"full":true`)
 export const getStateCommand = (id: number): Command => read('GETSTATE', idField(id))
 export const getProgressCommand = (id: number): Command => read('GETPROGRESS', idField(id))
+export const promoteCommand = (id: number): Command => write('PROMOTE', idField(id))
 export const cancelCommand = (id: number): Command => write('CANCEL', idField(id))
 
 /** The wire takes whole numbers only: `value` is rounded, and held within 0 and 100. */
@@ -66,6 +69,13 @@ export const setConcurrencyCommand = (queue: string, limit: number): Command =>
 
 export const clearConcurrencyCommand = (queue: string): Command =>
   write('CLEARCONCURRENCY', queueField(queue))
+
+export const listJobsCommand = (options: ListOptions): Command => {
+  const { queue, state, tag, since, until, text, limit, cursor, offset } = options
+  const fields = { queue, state, tag, since, until, text, limit, cursor, offset }
+  const given = Object.entries(fields).map(([name, value]) => optionalValue(name, value))
+  return read('LISTJOBS', given.join(''))
+}
 
 export const listQueuesCommand = (): Command => read('LISTQUEUES')
 export const statsCommand = (): Command => read('STATS')

@@ -23,9 +23,12 @@ import type {
   EventListener,
   EventName,
   Job,
+  JobInFull,
+  JobPage,
   JobProgress,
   JobState,
   JobWithState,
+  ListOptions,
   Metrics,
   PushOptions,
   QueueInfo,
@@ -232,6 +235,12 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return found as JobWithState<T> | null
   }
 
+  /** The job with its result, its error and when it ended. */
+  async getJobInFull<T = unknown, R = unknown>(jobId: number): Promise<JobInFull<T, R>> {
+    const found = await this.#call(commands.getJobInFullCommand(jobId), reply.readJobInFull)
+    return found as JobInFull<T, R>
+  }
+
   async getState(jobId: number): Promise<JobState> {
     return this.#call(commands.getStateCommand(jobId), reply.readState)
   }
@@ -242,6 +251,11 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
 
   async cancel(jobId: number): Promise<void> {
     return this.#call(commands.cancelCommand(jobId), reply.readNothing)
+  }
+
+  /** A delayed job is ready now. */
+  async promote(jobId: number): Promise<void> {
+    return this.#call(commands.promoteCommand(jobId), reply.readNothing)
   }
 
   /** `value` is rounded, and held within 0 and 100. */
@@ -257,6 +271,12 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
 
   async getProgress(jobId: number): Promise<JobProgress> {
     return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
+  }
+
+  /** A page of jobs, the one pushed last first; `cursor` of the answer asks for the next one. */
+  async listJobs<T = unknown, R = unknown>(options: ListOptions = {}): Promise<JobPage<T, R>> {
+    const page = await this.#call(commands.listJobsCommand(options), reply.readJobPage)
+    return page as JobPage<T, R>
   }
 
   /** Oldest failure first; at most 1,000. */

@@ -7,9 +7,12 @@ import type {
   BatchOutcome,
   CronJob,
   Job,
+  JobInFull,
+  JobPage,
   JobProgress,
   JobState,
   JobWithState,
+  ListedJob,
   Metrics,
   QueueInfo,
   QueueStats,
@@ -27,7 +30,9 @@ export interface Reply {
   readonly jobs?: unknown
   readonly state?: unknown
   readonly result?: unknown
+  readonly finished_at?: unknown
   readonly progress?: unknown
+  readonly cursor?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
   readonly metrics?: unknown
@@ -93,6 +98,24 @@ export function readJobWithState(reply: Reply): JobWithState | null {
   if (reply.job === null || reply.job === undefined) return null
   if (isJob(reply.job)) return { job: reply.job, state: reply.state as JobState }
   throw unexpected('GETJOB', 'no job')
+}
+
+export function readJobInFull(reply: Reply): JobInFull {
+  const { job, result, error, finished_at } = reply
+  if (job !== null && !isJob(job)) throw unexpected('GETJOB', 'no job')
+  return {
+    job,
+    state: reply.state as JobState,
+    result: result ?? null,
+    error: typeof error === 'string' ? error : null,
+    finished_at: typeof finished_at === 'number' ? finished_at : null,
+  }
+}
+
+export function readJobPage(reply: Reply): JobPage {
+  const { jobs, cursor } = reply
+  if (!Array.isArray(jobs) || !jobs.every(isJob)) throw unexpected('LISTJOBS', 'no jobs')
+  return { jobs: jobs as ListedJob[], cursor: typeof cursor === 'string' ? cursor : null }
 }
 
 export const readState = (reply: Reply): JobState => reply.state as JobState

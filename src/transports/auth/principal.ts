@@ -1,7 +1,7 @@
 // Who asks, and whether they may: one table and one function for every door.
 //
 //   read     looks at jobs, queues and figures       consume  pulls jobs, and ends or extends the runs it holds
-//   produce  pushes jobs and cancels them            admin    everything that changes how a queue or the server works
+//   produce  pushes, promotes and cancels jobs       admin    everything that changes how a queue or the server works
 //
 // A principal may hold several scopes; `admin` does not contain the others.
 
@@ -35,6 +35,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   GETSTATE: 'read',
   CANCEL: 'produce',
   PROGRESS: 'consume',
+  PROMOTE: 'produce',
   GETPROGRESS: 'read',
   DLQ: 'read',
   RETRYDLQ: 'admin',
@@ -53,6 +54,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   SETCONCURRENCY: 'admin',
   CLEARCONCURRENCY: 'admin',
   LISTQUEUES: 'read',
+  LISTJOBS: 'read',
   AUTH: 'read',
   HEARTBEAT: 'consume',
   RELEASE: 'consume',

@@ -7,11 +7,12 @@ import { limits } from '../../engine/limits.ts'
 import { Op } from '../../engine/op.ts'
 import { EventKind, type EventName } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { Field, knownOf } from './fields.ts'
+import { Field, requiredOf } from './fields.ts'
 import type { FrameFields } from './frame-fields.ts'
 import { readJob } from './job-rows.ts'
 import { skipBlanks, skipString } from './json-scanner.ts'
 import { decode } from './json-string.ts'
+import { readQuery } from './list-query.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -23,7 +24,7 @@ const PROGRESS_MAX = 255
 
 /** Fills `into` for `into.op`; what is wrong is in `fields.problem` afterwards. */
 export function readCommand(fields: FrameFields, into: Command): void {
-  if (((knownOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
+  if (((requiredOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
   switch (into.op) {
     case Op.PUSH:
       readJob(fields, into.jobs)
@@ -51,10 +52,14 @@ export function readCommand(fields: FrameFields, into: Command): void {
       into.text = fields.optString(Field.message)
       readIdAndToken(fields, into)
       return
-    case Op.GETRESULT:
     case Op.GETJOB:
+      into.isFull = fields.optBool(Field.full)
+      into.id = fields.uint(Field.id)
+      return
+    case Op.GETRESULT:
     case Op.GETSTATE:
     case Op.CANCEL:
+    case Op.PROMOTE:
     case Op.GETPROGRESS:
       into.id = fields.uint(Field.id)
       return
@@ -95,6 +100,9 @@ function readRare(fields: FrameFields, into: Command): void {
       return
     case Op.SETCONCURRENCY:
       into.limit = fields.uint(Field.limit, limits.concurrencyMax)
+      return
+    case Op.LISTJOBS:
+      into.query = readQuery(fields)
       return
     case Op.AUTH:
       into.secret = fields.string(Field.token)
