@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { GrpcClient } from '../support/grpc-client.ts'
 import { callHeaders, callMessage, RawCall } from '../support/grpc-raw.ts'
-import type { ServerProcess } from '../support/server-process.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
 const GRPC = { GRPC: '1', GRPC_PORT: '0', WORKERS: '2' }
@@ -164,6 +164,38 @@ describe('peers that do not behave', () => {
       await raw().send('/flashq.QueueService/Push', [broken], { 'grpc-encoding': 'gzip' }),
     ).toMatchObject({ status: status.INTERNAL })
     await stillServes()
+  })
+
+  it.each([
+    ['HTTP/1', 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'],
+    ['the line protocol', '{"cmd":"STATS"}\n'],
+    ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex')],
+    ['anything', Buffer.alloc(10_000, 0xa5)],
+  ])('what is not HTTP/2 is cut off: %s', async (_, bytes) => {
+    const socket = connectTcp(portOf(server.process), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.resume()
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(bytes)
+    await closed
+    await stillServes()
+  })
+
+  it('more connections than there may be are cut off', async () => {
+    const small = await startServer({ ...GRPC, WORKERS: '1', CONNECTIONS_MAX: '2' })
+    const [first, second] = [clientOf(small), clientOf(small)]
+    await Promise.all([first.call('Stats'), second.call('Stats')])
+    const socket = connectTcp(portOf(small), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.resume()
+    await new Promise((resolve) => socket.once('close', resolve))
+    first.close()
+    await eventually('there is room again', WITHIN_MS, async () => {
+      const { status: how } = await new RawCall(portOf(small)).send('/flashq.QueueService/Stats', [
+        callMessage(Buffer.alloc(0)),
+      ])
+      return how === status.OK
+    })
   })
 
   it('a call that never ends its half, or sends twice, harms nobody', async () => {

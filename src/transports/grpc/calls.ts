@@ -76,7 +76,9 @@ export class Calls {
     const answer = await this.ask(method, call)
     if ('code' in answer) return callback(statusOf(answer))
     this.noteEnded(method, call.request, answer.line)
-    callback(null, replyMessage(method.response, answer.line, limits.grpcMessageBytesMax))
+    // Nothing else may be cut: who lists queues must see all of them.
+    const bytesMax = method.op === 'DLQ' ? limits.grpcMessageBytesMax : undefined
+    callback(null, replyMessage(method.response, answer.line, bytesMax))
   }
 
   async pull(method: Method, call: OutCall): Promise<void> {

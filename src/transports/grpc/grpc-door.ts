@@ -69,11 +69,12 @@ export class GrpcDoor implements Door {
       credentials ?? ServerCredentials.createInsecure(),
     )
     const listener = createServer({ noDelay: true }, (socket) => {
+      // (`maxConnections` would send it back to the primary, and from there to and fro.)
+      if (this.sockets.size >= this.deps.connectionsMax) return socket.destroy()
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
       injector.injectConnection(socket)
     })
-    listener.maxConnections = this.deps.connectionsMax
     this.listener = listener
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)
