@@ -201,6 +201,18 @@ export class JobStore {
     return page
   }
 
+  /** The page that the row of `seq` is in, live or not; undefined when no job of it is. */
+  pageOf(seq: Seq): JobPage | undefined {
+    return this.pages.get(Math.floor(seq / PAGE_ROWS))
+  }
+
+  /** No live job has a lower sequence. Walks over the pages. */
+  firstPageSeq(): Seq {
+    let first = Number.POSITIVE_INFINITY
+    for (const pageNo of this.pages.keys()) first = Math.min(first, pageNo)
+    return first * PAGE_ROWS
+  }
+
   added(page: JobPage, count: number): void {
     page.live += count
     this.live += count

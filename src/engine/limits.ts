@@ -73,6 +73,12 @@ export const limits = {
   listLooksMax: 300_000,
   listRoundsMax: 48,
 
+  /** DRAIN, DELETEQUEUE: jobs taken out and looked at in one turn, about 1 ms; fewer when somebody listens. */
+  clearedPerTurnMax: 2048,
+  clearedWatchedMax: 256,
+  clearLooksMax: 262_144,
+  clearingsPerShardMax: 64,
+
   queuesPerShardMax: 100_000,
   cronsPerShardMax: 10_000,
   waitingPullsPerQueueMax: 100_000,

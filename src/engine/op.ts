@@ -36,6 +36,7 @@ export const Op = {
   RELEASE: 33,
   PROMOTE: 34,
   LISTJOBS: 35,
+  DRAIN: 36,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -80,6 +81,7 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   RELEASE: 'ids',
   PROMOTE: 'id',
   LISTJOBS: 'every',
+  DRAIN: 'queue',
 }
 
 /** Op number → its name. */

@@ -122,6 +122,10 @@ export const refusals = {
     code: 'outcome_unknown',
     text: 'The database did not confirm this command in time: outcome unknown',
   },
+  interrupted: {
+    code: 'outcome_unknown',
+    text: 'The queue went to another worker before this command was through: ask again',
+  },
   storageRefused: {
     code: 'storage_refused',
     text: 'The database refused to store this command or one beside it: it did not run',

@@ -1,5 +1,6 @@
 // Reads records back: the state of a replica or of a recovery comes from here and from nowhere else.
 
+import { evolveCleared } from './evolve/cleared.ts'
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
 import { evolveOwned } from './evolve/owned.ts'
@@ -89,6 +90,9 @@ export class Replay {
     switch (kind) {
       case RecordKind.removed:
         job.evolveRemoved(state, r.f64(), removedAs[r.u8()] as job.RemovedAs)
+        return true
+      case RecordKind.cleared:
+        evolveCleared(state, r.u32(), r.u8(), r.f64(), r.f64())
         return true
       case RecordKind.evicted:
         job.evolveEvicted(state, r.u32())

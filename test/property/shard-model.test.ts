@@ -243,6 +243,8 @@ class Pair {
         return model.retryDead(name, id ?? null)
       case 'PURGEDLQ':
         return model.purgeDead(name, id ?? null)
+      case 'DRAIN':
+        return model.drain(name)
       case 'PAUSE':
       case 'RESUME':
         model.queue(name).paused = frame.cmd === 'PAUSE'

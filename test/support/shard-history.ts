@@ -222,6 +222,7 @@ const frames: readonly FrameMaker[] = [
   byId('GETPROGRESS'),
   ...many(3, deadLetters('RETRYDLQ')),
   deadLetters('PURGEDLQ'),
+  control('DRAIN'),
   ...many(2, control('PAUSE')),
   ...many(4, control('RESUME')),
   limit('RATELIMIT'),

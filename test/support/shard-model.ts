@@ -169,6 +169,10 @@ export class ShardModel extends ShardRules {
     return counted(chosen.length, [])
   }
 
+  drain(queueName: string): Expected {
+    return this.clear(queueName, ['waiting', 'delayed'])
+  }
+
   limitRate(queueName: string, limit: number | null): void {
     this.queue(queueName).rate = limit === null ? null : new RateLimiter(limit, this.nowMs)
   }
@@ -190,6 +194,13 @@ export class ShardModel extends ShardRules {
 
   deleteCron(name: string): Expected {
     return this.crons.delete(name) ? OK : refusal('cron_not_found')
+  }
+
+  private clear(queueName: string, states: ModelJob['state'][]): Expected {
+    const out = this.jobs.filter((job) => job.queue === queueName && states.includes(job.state))
+    for (const job of out) this.events.push(['cancelled', job.id])
+    for (const job of out) this.remove(job, 'cancelled')
+    return counted(out.length, [])
   }
 
   closed(holder: number): void {

@@ -55,6 +55,7 @@ export const retryDlqCommand = (queue: string, id?: number): Command =>
 export const purgeDlqCommand = (queue: string, id?: number): Command =>
   write('PURGEDLQ', queueField(queue) + optionalNumber('id', id))
 
+export const drainCommand = (queue: string): Command => write('DRAIN', queueField(queue))
 export const pauseCommand = (queue: string): Command => write('PAUSE', queueField(queue))
 export const resumeCommand = (queue: string): Command => write('RESUME', queueField(queue))
 

@@ -294,6 +294,11 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(commands.purgeDlqCommand(queue, jobId), reply.readCount)
   }
 
+  /** Takes out what is waiting or delayed, as if cancelled. Returns how many. */
+  async drain(queue: string): Promise<number> {
+    return this.#call(commands.drainCommand(queue), reply.readCount)
+  }
+
   async pause(queue: string): Promise<void> {
     return this.#call(commands.pauseCommand(queue), reply.readNothing)
   }

@@ -40,6 +40,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   DLQ: 'read',
   RETRYDLQ: 'admin',
   PURGEDLQ: 'admin',
+  DRAIN: 'admin',
   SUBSCRIBE: 'read',
   UNSUBSCRIBE: 'read',
   METRICS: 'read',

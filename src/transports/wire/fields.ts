@@ -152,6 +152,7 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   DLQ: row(['queue'], ['count']),
   RETRYDLQ: row(['queue'], ['id']),
   PURGEDLQ: row(['queue'], ['id']),
+  DRAIN: row(['queue']),
   SUBSCRIBE: row(['queue', 'events']),
   UNSUBSCRIBE: row(['queue']),
   METRICS: row([]),

@@ -74,6 +74,7 @@ function everyKind(): EngineHarness {
   q.push(here, 'dies', { max_attempts: 1, priority: 50 })
   q.fail(q.pull(here)?.id ?? 0, 'for good')
   q.send({ cmd: 'PROMOTE', id: q.push(here, 'soon', { delay: 5000 }) })
+  q.send({ cmd: 'DRAIN', queue: here })
   return q
 }
 

@@ -65,3 +65,9 @@ describe('a page of jobs', () => {
     await expect(client.listJobs()).rejects.toMatchObject({ code: 'protocol' })
   })
 })
+
+it('drain tells how many', async () => {
+  server.script = () => ({ ids: [12] })
+  expect(await client.drain('q')).toBe(12)
+  expect(sent('DRAIN')).toEqual({ cmd: 'DRAIN', queue: 'q' })
+})
