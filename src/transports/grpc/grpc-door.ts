@@ -4,16 +4,24 @@
 //   Out:  frames to the caller, replies as messages
 //   Next: caller.ts
 
-import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { Server } from '@grpc/grpc-js'
 import type { Door } from '../door.ts'
+import type { Certificates } from '../tls/certificates.ts'
+import { credentialsOf } from './server-credentials.ts'
 
 export class GrpcDoor implements Door {
   private readonly server = new Server()
+  private readonly certificates: Certificates | null
+
+  /** `certificates` null: plain text. */
+  constructor(certificates: Certificates | null) {
+    this.certificates = certificates
+  }
 
   open(host: string, port: number): Promise<number> {
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
     return new Promise((resolve, reject) => {
-      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      this.server.bindAsync(address, credentialsOf(this.certificates), (error, bound) => {
         if (error === null) resolve(bound)
         else reject(error)
       })
