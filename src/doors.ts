@@ -4,16 +4,18 @@ import type { AddressInfo } from 'node:net'
 import type { Moves } from './cluster/moves.ts'
 import type { Listeners } from './cluster/worker.ts'
 import type { Config } from './config.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
 import type { Logger } from './logger.ts'
 import { timerDelay } from './storage/delay.ts'
-import { Admission } from './transports/auth/admission.ts'
-import { Authenticator } from './transports/auth/authenticator.ts'
+import type { Authenticator } from './transports/auth/authenticator.ts'
+import { Guard } from './transports/auth/guard.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
 import { type Endpoint, Listener } from './transports/tcp/listener.ts'
+import type { Certificates } from './transports/tls/certificates.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
@@ -31,6 +33,7 @@ export interface DoorsDeps {
 export function doorsOf(deps: DoorsDeps): Listeners {
   const { config } = deps
   const drainMs = config.drainTimeoutMs + DRAIN_MARGIN_MS
+  let credentials: Credentials | null = null
   let listener: Listener | null = null
   let others: Door[] = []
   const drainOthers = (timeoutMs: number): Promise<unknown> =>
@@ -38,9 +41,14 @@ export function doorsOf(deps: DoorsDeps): Listeners {
   return {
     async open(ports) {
       const sessions = new Sessions(deps.origin)
-      listener = lineListener(deps, sessions, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor()
-      const grpc = ports.grpc === null ? null : await grpcDoor(deps, sessions)
+      credentials = readCredentials(config, deps.clock, deps.log)
+      const { auth, certificates } = credentials
+      const caller = new Caller(deps.gate, sessions)
+      const guard = new Guard(deps.gate, wireCodec, caller)
+      listener = lineListener({ ...deps, sessions, auth, guard, certificates }, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(certificates)
+      const grpc =
+        ports.grpc === null ? null : await grpcDoor({ ...deps, auth, guard, caller, certificates })
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       return {
@@ -56,6 +64,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     },
     async drain() {
       await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
+      credentials?.stop()
     },
   }
 }
@@ -65,40 +74,46 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
   return { tcp: port, http: http ? httpPort : null, grpc: grpc ? grpcPort : null }
 }
 
-function lineListener(deps: DoorsDeps, sessions: Sessions, port: number): Listener {
-  const { config, gate, moves, clock, log } = deps
+interface LineDeps extends DoorsDeps {
+  readonly sessions: Sessions
+  readonly auth: Authenticator
+  readonly guard: Guard
+  readonly certificates: Certificates | null
+}
+
+function lineListener(deps: LineDeps, port: number): Listener {
+  const { config } = deps
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
-    gate,
+    ...deps,
     codec: wireCodec,
-    auth: new Authenticator(config.authTokens, clock),
-    log,
-    clock,
+    authTimeoutMs: config.authTimeoutMs,
     frameBytesMax: config.frameBytesMax,
-    sessions,
     connectionsMax: config.connectionsMax,
-    moves,
+    strangersMax: config.strangersMax,
   })
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(): Promise<Door> {
+async function httpDoor(certificates: Certificates | null): Promise<Door> {
   const { HttpDoor } = await import('./transports/http/http-door.ts')
-  return new HttpDoor()
+  return new HttpDoor(certificates)
 }
 
-async function grpcDoor(deps: DoorsDeps, sessions: Sessions): Promise<Door> {
+interface GrpcDeps extends DoorsDeps {
+  readonly auth: Authenticator
+  readonly guard: Guard
+  readonly caller: Caller
+  readonly certificates: Certificates | null
+}
+
+async function grpcDoor(deps: GrpcDeps): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  const { config, gate, clock, log } = deps
-  const caller = new Caller(gate, sessions)
+  const { config } = deps
   return new GrpcDoor({
-    gate,
-    caller,
-    admission: new Admission(caller),
-    auth: new Authenticator(config.authTokens, clock),
+    ...deps,
     delay: timerDelay,
-    log,
     frameBytesMax: config.frameBytesMax,
     connectionsMax: config.connectionsMax,
     reflection: config.grpcReflection,

@@ -180,6 +180,8 @@ describe('gRPC', () => {
     expect(await client.push(queue, 1)).not.toBe('')
     expect(await infoOf()).toMatchObject({ paused: false, pending: '1' })
     expect(await infoOf()).not.toHaveProperty('rate_limit')
+    expect(await client.call('Drain', { queue })).toEqual({ count: '1' })
+    await client.push(queue, 2)
     const cron = { name: queue, queue, schedule: '0 0 1 1 *', data: json({ a: [1] }), priority: -3 }
     expect(await client.call('AddCron', cron)).toEqual({ ok: true })
     const { crons } = (await client.call('ListCrons')) as { crons: Fields[] }

@@ -61,6 +61,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:fs',
       'node:net',
       'node:path',
+      'node:tls',
       'node:util',
       'node:v8',
       '@fastify/swagger',

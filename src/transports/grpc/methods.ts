@@ -63,6 +63,7 @@ export const methods: readonly Method[] = [
   unary('ListCrons', 'CRONLIST', m.ListCronsRequest, m.ListCronsResponse),
   unary('RetryDlq', 'RETRYDLQ', m.DeadJobsRequest, m.CountResponse),
   unary('PurgeDlq', 'PURGEDLQ', m.DeadJobsRequest, m.CountResponse),
+  unary('Drain', 'DRAIN', m.QueueRequest, m.CountResponse),
   unary('Pause', 'PAUSE', m.QueueRequest, m.OkResponse),
   unary('Resume', 'RESUME', m.QueueRequest, m.OkResponse),
   unary('SetRateLimit', 'RATELIMIT', m.LimitRequest, m.OkResponse),

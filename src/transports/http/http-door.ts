@@ -5,14 +5,24 @@
 //   Next: caller.ts
 
 import type { AddressInfo } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Door } from '../door.ts'
+import type { Certificates } from '../tls/certificates.ts'
 
 export class HttpDoor implements Door {
   private readonly app: FastifyInstance
+  private readonly unfollow: () => void
 
-  constructor() {
-    this.app = Fastify({ forceCloseConnections: 'idle' })
+  /** `certificates` null: plain text. */
+  constructor(certificates: Certificates | null) {
+    const https = certificates?.current() ?? null
+    this.app = Fastify({ forceCloseConnections: 'idle', https }) as unknown as FastifyInstance
+    const { server } = this.app
+    this.unfollow =
+      certificates?.onChange((changed) => {
+        if (server instanceof TlsServer) server.setSecureContext(changed)
+      }) ?? (() => undefined)
     this.app.get('/livez', () => ({ ok: true }))
   }
 
@@ -25,5 +35,6 @@ export class HttpDoor implements Door {
     const timer = setTimeout(() => this.app.server.closeAllConnections(), timeoutMs)
     await this.app.close()
     clearTimeout(timer)
+    this.unfollow()
   }
 }
