@@ -57,6 +57,8 @@ export class Command {
 
   /** GETJOB `full`. */
   isFull = false
+  /** DELETEQUEUE `force`. */
+  isForced = false
 
   /** LISTJOBS. Not scratch: it may be kept. */
   query: JobQuery | null = null

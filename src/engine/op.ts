@@ -37,6 +37,7 @@ export const Op = {
   PROMOTE: 34,
   LISTJOBS: 35,
   DRAIN: 36,
+  DELETEQUEUE: 37,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -82,6 +83,7 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   PROMOTE: 'id',
   LISTJOBS: 'every',
   DRAIN: 'queue',
+  DELETEQUEUE: 'queue',
 }
 
 /** Op number → its name. */

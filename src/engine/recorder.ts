@@ -59,6 +59,7 @@ export const RecordKind = {
   deadLetteredAt: 30,
   promotedNow: 31,
   cleared: 32,
+  queueReset: 33,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -216,6 +217,11 @@ export class Recorder {
       this.log.append(w.f64(from).f64(to).end())
     }
     evolveCleared(this.state, queue.no, states, from, to)
+  }
+
+  queueReset(queue: Queue): void {
+    this.log?.append(this.writer.begin(RecordKind.queueReset).u32(queue.no).end())
+    configured.evolveQueueReset(this.state, queue.no)
   }
 
   queueClosed(queue: Queue): void {

@@ -139,6 +139,9 @@ export class Replay {
       case RecordKind.queueClosed:
         configured.evolveQueueClosed(state, r.u32())
         return true
+      case RecordKind.queueReset:
+        configured.evolveQueueReset(state, r.u32())
+        return true
       case RecordKind.paused:
         configured.evolvePaused(state, r.u32(), r.u8() === 1)
         return true

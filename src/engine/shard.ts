@@ -11,7 +11,7 @@ import { failClearings, finishClearings } from './clearing-step.ts'
 import type { Command } from './command.ts'
 import { ack, ackBatch } from './commands/ack.ts'
 import { cancel } from './commands/cancel.ts'
-import { drainQueue } from './commands/clear-queue.ts'
+import { deleteQueue, drainQueue } from './commands/clear-queue.ts'
 import {
   deleteCron,
   listCrons,
@@ -76,6 +76,7 @@ handlers[Op.CANCEL] = cancel
 handlers[Op.PROGRESS] = progress
 handlers[Op.PROMOTE] = promote
 handlers[Op.DRAIN] = drainQueue
+handlers[Op.DELETEQUEUE] = deleteQueue
 handlers[Op.GETPROGRESS] = getProgress
 handlers[Op.DLQ] = listDead
 handlers[Op.RETRYDLQ] = retryDead

@@ -245,6 +245,8 @@ class Pair {
         return model.purgeDead(name, id ?? null)
       case 'DRAIN':
         return model.drain(name)
+      case 'DELETEQUEUE':
+        return model.deleteQueue(name, frame['force'] === true)
       case 'PAUSE':
       case 'RESUME':
         model.queue(name).paused = frame.cmd === 'PAUSE'

@@ -96,6 +96,7 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   text: orNull(quoted),
   cursor: orNull(fc.constantFrom('""', `"${writePlace(startOfList(7))}"`, '"x"')),
   offset: maybe(orNull(fc.nat(1000).map(String))),
+  force: fc.constantFrom('true', 'false', 'null', '"yes"'),
 }
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
@@ -108,6 +109,7 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   FAIL: ['id', 'error', 'token'],
   GETJOB: ['id', 'full'],
   PROMOTE: ['id'],
+  DELETEQUEUE: ['queue', 'force'],
   LISTJOBS: ['limit', 'state', 'tag', 'since', 'until', 'text', 'cursor', 'offset'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
@@ -277,6 +279,8 @@ export function shown(command: Command): unknown {
       return { op, secret: command.secret }
     case Op.PROMOTE:
       return { op, id: command.id }
+    case Op.DELETEQUEUE:
+      return { op, queue: command.queue, force: command.isForced }
     case Op.LISTJOBS: {
       const { place, ...query } = command.query as JobQuery
       return { op, ...query, skip: place.skip }
@@ -368,6 +372,8 @@ export function expected(frame: Json): unknown {
       return { op, secret: frame['token'] }
     case Op.PROMOTE:
       return { op, id }
+    case Op.DELETEQUEUE:
+      return { op, queue, force: frame['force'] ?? false }
     case Op.LISTJOBS:
       return {
         ...{ op, queue: queue ?? null, tag: frame['tag'] || null, text: frame['text'] || null },

@@ -166,6 +166,11 @@ const deadLetters =
 const control =
   (cmd: string): FrameMaker =>
   (_, queue) => ({ cmd, queue })
+const deleteQueue: FrameMaker = (_, queue, b) => ({
+  cmd: 'DELETEQUEUE',
+  queue,
+  ...(b % 2 === 0 ? { force: true } : {}),
+})
 const limit =
   (cmd: string): FrameMaker =>
   (_, queue, b) => ({ cmd, queue, limit: [0, 1, 2, 5, 50][b % 5] })
@@ -223,6 +228,7 @@ const frames: readonly FrameMaker[] = [
   ...many(3, deadLetters('RETRYDLQ')),
   deadLetters('PURGEDLQ'),
   control('DRAIN'),
+  deleteQueue,
   ...many(2, control('PAUSE')),
   ...many(4, control('RESUME')),
   limit('RATELIMIT'),

@@ -173,6 +173,15 @@ export class ShardModel extends ShardRules {
     return this.clear(queueName, ['waiting', 'delayed'])
   }
 
+  deleteQueue(queueName: string, force: boolean): Expected {
+    const queue = this.queue(queueName)
+    if (!force && this.count(queueName, 'active') > 0) return refusal('queue_busy')
+    const answer = this.clear(queueName, ['waiting', 'delayed', 'active', 'parked', 'failed'])
+    queue.dead = []
+    Object.assign(queue, { paused: false, rate: null, concurrency: null, used: false })
+    return answer
+  }
+
   limitRate(queueName: string, limit: number | null): void {
     this.queue(queueName).rate = limit === null ? null : new RateLimiter(limit, this.nowMs)
   }
@@ -198,8 +207,8 @@ export class ShardModel extends ShardRules {
 
   private clear(queueName: string, states: ModelJob['state'][]): Expected {
     const out = this.jobs.filter((job) => job.queue === queueName && states.includes(job.state))
-    for (const job of out) this.events.push(['cancelled', job.id])
-    for (const job of out) this.remove(job, 'cancelled')
+    for (const job of out) if (job.state !== 'failed') this.events.push(['cancelled', job.id])
+    for (const job of out) this.remove(job, job.state === 'failed' ? 'failed' : 'cancelled')
     return counted(out.length, [])
   }
 

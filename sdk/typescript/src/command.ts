@@ -56,6 +56,8 @@ export const purgeDlqCommand = (queue: string, id?: number): Command =>
   write('PURGEDLQ', queueField(queue) + optionalNumber('id', id))
 
 export const drainCommand = (queue: string): Command => write('DRAIN', queueField(queue))
+export const deleteQueueCommand = (queue: string, force: boolean | undefined): Command =>
+  write('DELETEQUEUE', queueField(queue) + optionalValue('force', force))
 export const pauseCommand = (queue: string): Command => write('PAUSE', queueField(queue))
 export const resumeCommand = (queue: string): Command => write('RESUME', queueField(queue))
 

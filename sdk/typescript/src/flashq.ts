@@ -299,6 +299,14 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(commands.drainCommand(queue), reply.readCount)
   }
 
+  /**
+   * Takes out all jobs that are not completed, dead letters included, and clears its settings. Returns how many. Rejects
+   * with `queue_busy` while jobs are active, unless `force` cancels these too.
+   */
+  async deleteQueue(queue: string, options: { force?: boolean | undefined } = {}): Promise<number> {
+    return this.#call(commands.deleteQueueCommand(queue, options.force), reply.readCount)
+  }
+
   async pause(queue: string): Promise<void> {
     return this.#call(commands.pauseCommand(queue), reply.readNothing)
   }

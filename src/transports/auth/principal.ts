@@ -46,6 +46,7 @@ export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   RETRYDLQ: 'admin',
   PURGEDLQ: 'admin',
   DRAIN: 'admin',
+  DELETEQUEUE: 'admin',
   SUBSCRIBE: 'read',
   UNSUBSCRIBE: 'read',
   METRICS: 'read',

@@ -101,6 +101,9 @@ function readRare(fields: FrameFields, into: Command): void {
     case Op.SETCONCURRENCY:
       into.limit = fields.uint(Field.limit, limits.concurrencyMax)
       return
+    case Op.DELETEQUEUE:
+      into.isForced = fields.optBool(Field.force)
+      return
     case Op.LISTJOBS:
       into.query = readQuery(fields)
       return

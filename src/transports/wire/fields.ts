@@ -51,6 +51,7 @@ export const Field = {
   text: 37,
   cursor: 38,
   offset: 39,
+  force: 40,
 } as const
 
 export type Field = (typeof Field)[keyof typeof Field]
@@ -153,6 +154,7 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   RETRYDLQ: row(['queue'], ['id']),
   PURGEDLQ: row(['queue'], ['id']),
   DRAIN: row(['queue']),
+  DELETEQUEUE: row(['queue'], ['force']),
   SUBSCRIBE: row(['queue', 'events']),
   UNSUBSCRIBE: row(['queue']),
   METRICS: row([]),

@@ -75,6 +75,8 @@ function everyKind(): EngineHarness {
   q.fail(q.pull(here)?.id ?? 0, 'for good')
   q.send({ cmd: 'PROMOTE', id: q.push(here, 'soon', { delay: 5000 }) })
   q.send({ cmd: 'DRAIN', queue: here })
+  q.send({ cmd: 'PAUSE', queue: here })
+  q.send({ cmd: 'DELETEQUEUE', queue: here, force: true })
   return q
 }
 

@@ -71,3 +71,11 @@ it('drain tells how many', async () => {
   expect(await client.drain('q')).toBe(12)
   expect(sent('DRAIN')).toEqual({ cmd: 'DRAIN', queue: 'q' })
 })
+
+it('deleteQueue tells how many, and forces only when told to', async () => {
+  server.script = () => ({ ids: [3] })
+  expect(await client.deleteQueue('q')).toBe(3)
+  expect(sent('DELETEQUEUE')).toEqual({ cmd: 'DELETEQUEUE', queue: 'q' })
+  await client.deleteQueue('q', { force: true })
+  expect(sent('DELETEQUEUE')).toEqual({ cmd: 'DELETEQUEUE', queue: 'q', force: true })
+})
