@@ -26,7 +26,7 @@ interface Row {
   readonly scope: Scope | null
   frame(subject: Subject): object
   /** The state that the job is in before; default: it waits. */
-  readonly job?: 'active' | 'completed'
+  readonly job?: 'active' | 'completed' | 'delayed'
   /** With it, a principal of some queues is refused: it would see figures of all of them. */
   readonly isOfServer?: true
 }
@@ -59,7 +59,8 @@ const table: Readonly<Record<OpName, Row>> = {
   RETRYDLQ: { scope: 'admin', frame: ofQueue('RETRYDLQ') },
   PURGEDLQ: { scope: 'admin', frame: ofQueue('PURGEDLQ') },
   DRAIN: { scope: 'admin', frame: ofQueue('DRAIN') },
-  PROMOTE: { scope: 'produce', frame: ofJob('PROMOTE') },
+  PROMOTE: { scope: 'produce', frame: ofJob('PROMOTE'), job: 'delayed' },
+  DELETEQUEUE: { scope: 'admin', frame: ofQueue('DELETEQUEUE') },
   LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }), isOfServer: true },
   SUBSCRIBE: { scope: 'read', frame: ofQueue('SUBSCRIBE', { events: [] }) },
   UNSUBSCRIBE: { scope: 'read', frame: ofQueue('UNSUBSCRIBE') },
@@ -115,8 +116,9 @@ let lastNo = 0
 async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise<Subject> {
   const no = ++lastNo
   const queue = `${owner}.${no}`
-  const id = await full.push(queue, 'secret of its owner')
-  if (job !== undefined) expect((await full.pull(queue)).id).toBe(id)
+  const delay = job === 'delayed' ? { delay: 60_000 } : {}
+  const id = await full.push(queue, 'secret of its owner', delay)
+  if (job === 'active' || job === 'completed') expect((await full.pull(queue)).id).toBe(id)
   if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: 'secret result' })
   const cron = `${owner}-${no}`
   await full.ok({ cmd: 'CRON', name: cron, queue, schedule: '0 0 1 1 *', data: 1 })

@@ -182,6 +182,14 @@ describe('gRPC', () => {
     expect(await infoOf()).not.toHaveProperty('rate_limit')
     expect(await client.call('Drain', { queue })).toEqual({ count: '1' })
     await client.push(queue, 2)
+    await client.call('Pull', { queue })
+    await client.push(queue, 3)
+    expect(await client.failure('DeleteQueue', { queue })).toMatchObject({
+      status: status.FAILED_PRECONDITION,
+      code: 'queue_busy',
+    })
+    expect(await client.call('DeleteQueue', { queue, force: true })).toEqual({ count: '2' })
+    await client.push(queue, 4)
     const cron = { name: queue, queue, schedule: '0 0 1 1 *', data: json({ a: [1] }), priority: -3 }
     expect(await client.call('AddCron', cron)).toEqual({ ok: true })
     const { crons } = (await client.call('ListCrons')) as { crons: Fields[] }

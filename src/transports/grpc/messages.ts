@@ -104,6 +104,7 @@ export const ListJobsRequest = message('ListJobsRequest', {
   offset: [9, 'uint32'],
 })
 export const QueueRequest = message('QueueRequest', { queue })
+export const DeleteQueueRequest = message('DeleteQueueRequest', { queue, force: [2, 'bool'] })
 export const DlqRequest = message('DlqRequest', { queue, count: [2, 'uint32'] })
 export const DeadJobsRequest = message('DeadJobsRequest', { queue, id: [2, 'uint64', optional] })
 export const LimitRequest = message('LimitRequest', { queue, limit: [2, 'uint32', always] })

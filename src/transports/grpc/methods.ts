@@ -64,6 +64,7 @@ export const methods: readonly Method[] = [
   unary('RetryDlq', 'RETRYDLQ', m.DeadJobsRequest, m.CountResponse),
   unary('PurgeDlq', 'PURGEDLQ', m.DeadJobsRequest, m.CountResponse),
   unary('Drain', 'DRAIN', m.QueueRequest, m.CountResponse),
+  unary('DeleteQueue', 'DELETEQUEUE', m.DeleteQueueRequest, m.CountResponse),
   unary('Pause', 'PAUSE', m.QueueRequest, m.OkResponse),
   unary('Resume', 'RESUME', m.QueueRequest, m.OkResponse),
   unary('SetRateLimit', 'RATELIMIT', m.LimitRequest, m.OkResponse),

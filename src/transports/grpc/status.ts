@@ -25,6 +25,7 @@ export const statusOfCode: Readonly<Record<RefusalCode, status>> = {
   job_not_active: status.FAILED_PRECONDITION,
   job_not_cancellable: status.FAILED_PRECONDITION,
   job_not_delayed: status.FAILED_PRECONDITION,
+  queue_busy: status.FAILED_PRECONDITION,
   stale_token: status.FAILED_PRECONDITION,
   dependency_invalid: status.INVALID_ARGUMENT,
   cron_not_found: status.NOT_FOUND,
