@@ -148,6 +148,17 @@ export const limits = {
   pollsPerConnectionMax: 16,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
+  /** Connections of one address to one worker that have not authenticated yet. */
+  strangersPerAddressMax: 100,
+  /** To authenticate, TLS handshake included, where tokens are needed. */
+  authTimeoutMs: 10_000,
+  /** Entries of AUTH_FILE, its size, and what one entry may have. */
+  issuedTokensMax: 10_000,
+  tokenFileBytesMax: 8 * MIB,
+  tokenNameBytesMax: 64,
+  queuePatternsMax: 100,
+  /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
+  guardedParentsMax: 1000,
 
   /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
   grpcMessageBytesMax: 4 * MIB,

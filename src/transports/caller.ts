@@ -48,12 +48,22 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
+    return this.answered((slot) => {
+      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+    }, session)
+  }
+
+  /** The same for whoever answers by itself: `run` hands in what it has, and sees to it that `slot` is answered. */
+  answered(
+    run: (slot: ReplySlot, session: Session) => void,
+    session: Session = this.common,
+  ): Promise<Answer> {
     return new Promise((resolve) => {
       const slot = new CallSlot((answer) => {
         if (!this.ended.has(session)) resolve(answer)
         else if (answer.handed !== null) this.giveBack(answer.handed)
       })
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+      run(slot, session)
       this.endTurn()
     })
   }
