@@ -24,6 +24,7 @@ import type {
   EventName,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -267,6 +268,15 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   ): Promise<void> {
     const command = commands.progressCommand(jobId, value, message, options?.token)
     return this.#call(command, reply.readNothing)
+  }
+
+  /** Notes a line of at most 4 KiB with a job that is not completed. */
+  async log(jobId: number, line: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.logCommand(jobId, line, options?.token), reply.readNothing)
+  }
+
+  async getLogs(jobId: number): Promise<JobLogs> {
+    return this.#call(commands.getLogsCommand(jobId), reply.readLogs)
   }
 
   async getProgress(jobId: number): Promise<JobProgress> {

@@ -35,6 +35,8 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   GETSTATE: 'read',
   CANCEL: 'produce',
   PROGRESS: 'consume',
+  LOG: 'consume',
+  GETLOGS: 'read',
   PROMOTE: 'produce',
   GETPROGRESS: 'read',
   DLQ: 'read',
