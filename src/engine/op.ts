@@ -38,6 +38,8 @@ export const Op = {
   LISTJOBS: 35,
   DRAIN: 36,
   DELETEQUEUE: 37,
+  LOG: 38,
+  GETLOGS: 39,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -84,6 +86,8 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   LISTJOBS: 'every',
   DRAIN: 'queue',
   DELETEQUEUE: 'queue',
+  LOG: 'id',
+  GETLOGS: 'id',
 }
 
 /** Op number → its name. */

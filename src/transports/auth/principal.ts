@@ -43,6 +43,8 @@ export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   GETSTATE: 'read',
   CANCEL: 'produce',
   PROGRESS: 'consume',
+  LOG: 'consume',
+  GETLOGS: 'read',
   PROMOTE: 'produce',
   GETPROGRESS: 'read',
   DLQ: 'read',
