@@ -5,6 +5,7 @@ import type { Moves } from './cluster/moves.ts'
 import type { NodeView } from './cluster/node-view.ts'
 import type { Listeners, NodeLife } from './cluster/worker.ts'
 import type { Config } from './config.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
 import { Door as DoorNumber, type Traffic } from './engine/traffic.ts'
@@ -13,12 +14,13 @@ import type { SpanFigures } from './measures.ts'
 import { Observation } from './observation.ts'
 import { timerDelay } from './storage/delay.ts'
 import type { StoreFigures } from './storage/store-figures.ts'
-import { Admission } from './transports/auth/admission.ts'
-import { Authenticator } from './transports/auth/authenticator.ts'
+import type { Authenticator } from './transports/auth/authenticator.ts'
+import { Guard } from './transports/auth/guard.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
 import { type Endpoint, Listener } from './transports/tcp/listener.ts'
+import type { Certificates } from './transports/tls/certificates.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 import { version } from './version.ts'
 
@@ -43,6 +45,7 @@ export interface DoorsDeps {
 export function doorsOf(deps: DoorsDeps): Listeners {
   const { config } = deps
   const drainMs = config.drainTimeoutMs + DRAIN_MARGIN_MS
+  let credentials: Credentials | null = null
   let listener: Listener | null = null
   let others: Door[] = []
   const observation = new Observation(deps)
@@ -51,10 +54,11 @@ export function doorsOf(deps: DoorsDeps): Listeners {
   return {
     async open(ports) {
       const bound = { ...ports }
-      const shared = sharedOf(deps, observation, bound)
-      listener = lineListener(deps, shared, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor(deps, shared)
-      const grpc = ports.grpc === null ? null : await grpcDoor(deps, shared)
+      credentials = readCredentials(config, deps.clock, deps.log)
+      const shared = sharedOf(deps, observation, credentials, bound)
+      listener = lineListener(shared, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(shared)
+      const grpc = ports.grpc === null ? null : await grpcDoor(shared)
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       bound.tcp = (tcp as AddressInfo).port
@@ -72,6 +76,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     async drain() {
       observation.drains()
       await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
+      credentials?.stop()
     },
   }
 }
@@ -82,58 +87,56 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
 }
 
 /** What all doors of a worker have in common. */
-interface Shared {
+interface Shared extends DoorsDeps {
+  readonly observation: Observation
   readonly sessions: Sessions
   readonly auth: Authenticator
-  readonly observation: Observation
+  readonly certificates: Certificates | null
+  /** Where they listen, as far as that is known. */
   readonly bound: DoorPorts
 }
 
-function sharedOf(deps: DoorsDeps, observation: Observation, bound: DoorPorts): Shared {
-  const { config, origin, clock } = deps
-  const auth = new Authenticator(config.authTokens, clock)
-  return { sessions: new Sessions(origin), auth, observation, bound }
+function sharedOf(
+  deps: DoorsDeps,
+  observation: Observation,
+  { auth, certificates }: Credentials,
+  bound: DoorPorts,
+): Shared {
+  return { ...deps, observation, sessions: new Sessions(deps.origin), auth, certificates, bound }
 }
 
-function callerOf({ gate, traffic }: DoorsDeps, { sessions }: Shared, door: DoorNumber): Caller {
-  return new Caller(gate, sessions, traffic, door)
+/** What asks in the name of one door's clients. */
+function callerOf(shared: Shared, door: DoorNumber): { caller: Caller; guard: Guard } {
+  const { gate, sessions, traffic } = shared
+  const caller = new Caller(gate, sessions, traffic, door)
+  return { caller, guard: new Guard(gate, wireCodec, caller) }
 }
 
-function lineListener(deps: DoorsDeps, shared: Shared, port: number): Listener {
-  const { config, gate, moves, clock, log, traffic } = deps
-  const { sessions, auth, observation } = shared
-  const { consumers } = observation
+function lineListener(shared: Shared, port: number): Listener {
+  const { config } = shared
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
-    gate,
+    ...shared,
+    // Its connections ask for themselves; this is for what they are asked about.
+    guard: callerOf(shared, DoorNumber.server).guard,
+    consumers: shared.observation.consumers,
     codec: wireCodec,
-    auth,
-    log,
-    clock,
+    authTimeoutMs: config.authTimeoutMs,
     frameBytesMax: config.frameBytesMax,
-    sessions,
     connectionsMax: config.connectionsMax,
-    moves,
-    traffic,
-    consumers,
+    strangersMax: config.strangersMax,
   })
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(deps: DoorsDeps, shared: Shared): Promise<Door> {
-  const { config, gate, clock, log, node, traffic } = deps
-  const { auth, observation, bound } = shared
+async function httpDoor(shared: Shared): Promise<Door> {
   const { HttpDoor } = await import('./transports/http/http-door.ts')
   const { events } = await import('./transports/events/event-routes.ts')
+  const { node, bound } = shared
   return new HttpDoor({
-    config,
-    caller: callerOf(deps, shared, DoorNumber.http),
-    auth,
-    gate,
-    clock,
-    log,
-    traffic,
+    ...shared,
+    ...callerOf(shared, DoorNumber.http),
     node: {
       version,
       id: node.id,
@@ -143,21 +146,17 @@ async function httpDoor(deps: DoorsDeps, shared: Shared): Promise<Door> {
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: [events, ...(await observation.routes())],
+    plugins: [events, ...(await shared.observation.routes())],
   })
 }
 
-async function grpcDoor(deps: DoorsDeps, shared: Shared): Promise<Door> {
+async function grpcDoor(shared: Shared): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  const { config, gate, log } = deps
-  const caller = callerOf(deps, shared, DoorNumber.grpc)
+  const { config } = shared
   return new GrpcDoor({
-    gate,
-    caller,
-    admission: new Admission(caller),
-    auth: shared.auth,
+    ...shared,
+    ...callerOf(shared, DoorNumber.grpc),
     delay: timerDelay,
-    log,
     frameBytesMax: config.frameBytesMax,
     connectionsMax: config.connectionsMax,
     reflection: config.grpcReflection,

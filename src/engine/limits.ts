@@ -25,6 +25,9 @@ export const limits = {
   resultBytesMax: 1 * MIB,
   errorBytesMax: 8 * KIB,
   messageBytesMax: 8 * KIB,
+  logLineBytesMax: 4 * KIB,
+  /** Lines kept of one job, the newest. */
+  logLinesMax: 100,
   /** Nesting of `data`, `result` and every other JSON value a client sends. */
   jsonDepthMax: 64,
 
@@ -148,6 +151,17 @@ export const limits = {
   pollsPerConnectionMax: 16,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
+  /** Connections of one address to one worker that have not authenticated yet. */
+  strangersPerAddressMax: 100,
+  /** To authenticate, TLS handshake included, where tokens are needed. */
+  authTimeoutMs: 10_000,
+  /** Entries of AUTH_FILE, its size, and what one entry may have. */
+  issuedTokensMax: 10_000,
+  tokenFileBytesMax: 8 * MIB,
+  tokenNameBytesMax: 64,
+  queuePatternsMax: 100,
+  /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
+  guardedParentsMax: 1000,
 
   /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
   grpcMessageBytesMax: 4 * MIB,

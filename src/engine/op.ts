@@ -38,7 +38,9 @@ export const Op = {
   LISTJOBS: 35,
   DRAIN: 36,
   DELETEQUEUE: 37,
-  HELLO: 38,
+  LOG: 38,
+  GETLOGS: 39,
+  HELLO: 40,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -85,6 +87,8 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   LISTJOBS: 'every',
   DRAIN: 'queue',
   DELETEQUEUE: 'queue',
+  LOG: 'id',
+  GETLOGS: 'id',
   HELLO: 'connection',
 }
 

@@ -60,6 +60,7 @@ export const RecordKind = {
   promotedNow: 31,
   cleared: 32,
   queueReset: 33,
+  logged: 34,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -184,6 +185,11 @@ export class Recorder {
       this.log.append(w.textOrNull(message).end())
     }
     job.evolveProgressed(this.state, seq, progress, message)
+  }
+
+  logged(seq: Seq, nowMs: number, line: string): void {
+    this.log?.append(this.writer.begin(RecordKind.logged).f64(seq).f64(nowMs).text(line).end())
+    job.evolveLogged(this.state, seq, nowMs, line)
   }
 
   leaseExtended(seq: Seq, lengthMs: number, untilMs: number): void {

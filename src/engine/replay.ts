@@ -118,6 +118,9 @@ export class Replay {
       case RecordKind.progressed:
         job.evolveProgressed(state, r.f64(), r.u8(), r.textOrNull())
         return true
+      case RecordKind.logged:
+        job.evolveLogged(state, r.f64(), r.f64(), r.text())
+        return true
       case RecordKind.leaseExtended:
         evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
         return true

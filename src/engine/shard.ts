@@ -30,6 +30,7 @@ import {
   holderClosed,
   release,
 } from './commands/lease.ts'
+import { getLogs, log } from './commands/log.ts'
 import { getProgress, progress } from './commands/progress.ts'
 import { promote } from './commands/promote.ts'
 import { pull } from './commands/pull.ts'
@@ -74,6 +75,8 @@ handlers[Op.GETJOB] = getJob
 handlers[Op.GETSTATE] = getState
 handlers[Op.CANCEL] = cancel
 handlers[Op.PROGRESS] = progress
+handlers[Op.LOG] = log
+handlers[Op.GETLOGS] = getLogs
 handlers[Op.PROMOTE] = promote
 handlers[Op.DRAIN] = drainQueue
 handlers[Op.DELETEQUEUE] = deleteQueue

@@ -54,14 +54,27 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
+    const op = opOf(frame)
     const sentMs = performance.now()
+    const answer = this.answered((slot) => {
+      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+    }, session)
+    void answer.then(() => this.traffic.took(this.door, op, performance.now() - sentMs))
+    return answer
+  }
+
+  /** The same for whoever answers by itself: `run` hands in what it has, and sees to it that `slot` is answered. */
+  answered(
+    run: (slot: ReplySlot, session: Session) => void,
+    session: Session = this.common,
+  ): Promise<Answer> {
     return new Promise((resolve) => {
       const slot = new CallSlot((answer) => {
-        this.note(frame, answer.line, performance.now() - sentMs)
+        this.traffic.replied(this.door, answer.line, 0, answer.line.length)
         if (!this.ended.has(session)) resolve(answer)
         else if (answer.handed !== null) this.giveBack(answer.handed)
       })
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+      run(slot, session)
       this.endTurn()
     })
   }
@@ -69,12 +82,6 @@ export class Caller {
   giveBack(handed: Unwritten): void {
     this.gate.giveBack(handed)
     this.endTurn()
-  }
-
-  private note(frame: Buffer, line: Buffer, ms: number): void {
-    const { traffic, door } = this
-    traffic.replied(door, line, 0, line.length)
-    traffic.took(door, opOf(frame), ms)
   }
 
   private endTurn(): void {

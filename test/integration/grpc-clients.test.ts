@@ -5,7 +5,7 @@ import { createFileRegistry, type DescService, fromBinary } from '@bufbuild/prot
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
-import { Metadata } from '@grpc/grpc-js'
+import { Metadata, status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { databaseSettings, kill, startDurable } from '../support/durable-server.ts'
 import { eventually } from '../support/eventually.ts'
@@ -99,6 +99,53 @@ describe('gRPC with PostgreSQL', () => {
     expect(got.sort()).toEqual(ids.slice(1).sort())
     again.call.cancel()
     await again.ended
+  })
+})
+
+describe('a server whose workers are replaced', () => {
+  it('answers every call, and streams that are opened again get every job', async () => {
+    const server = await startDurable({ ...GRPC, ...(await databaseSettings()) })
+    const [producer, consumer] = [1, 2].map(() => {
+      return new GrpcClient(portOf(server), new Metadata()).closeAfterTest()
+    }) as [GrpcClient, GrpcClient]
+    const queue = 'replaced'
+    const metadata = new Metadata()
+    metadata.set('queue', queue)
+    let isOver = false
+    const pushed: string[] = []
+    const pushing = (async () => {
+      while (!isOver) pushed.push(await producer.push(queue, pushed.length))
+    })()
+    const consumed = new Set<string>()
+    let flow = consumer.both('ProcessJobs', metadata)
+    const consuming = (async () => {
+      for (;;) {
+        const { call } = flow
+        call.on('data', ({ id }) => {
+          consumed.add(id)
+          call.write({ id, success: true })
+        })
+        const how = await flow.ended
+        if (how === null) return
+        expect(how).toMatchObject({ status: status.UNAVAILABLE })
+        flow = consumer.both('ProcessJobs', metadata)
+      }
+    })()
+    await eventually('some went through', WITHIN_MS, () => consumed.size > 20)
+    server.signal('SIGHUP')
+    await eventually(
+      'all are new',
+      45_000,
+      () => server.find('all workers were restarted') !== undefined,
+    )
+    const before = consumed.size
+    await eventually('it goes on', WITHIN_MS, () => consumed.size > before + 20)
+    isOver = true
+    await pushing
+    await eventually('all went through', WITHIN_MS, () => consumed.size === pushed.length)
+    flow.call.end()
+    await consuming
+    expect([...consumed].sort()).toEqual([...pushed].sort())
   })
 })
 

@@ -1,13 +1,16 @@
 // The gRPC door itself: who may come in, health, reflection, and peers that do not behave.
 
+import { writeFileSync } from 'node:fs'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
+import { join } from 'node:path'
 import { Metadata, status } from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { GrpcClient } from '../support/grpc-client.ts'
 import { callHeaders, callMessage, RawCall } from '../support/grpc-raw.ts'
-import type { ServerProcess } from '../support/server-process.ts'
+import { scratchFolder } from '../support/scratch-folder.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
 const GRPC = { GRPC: '1', GRPC_PORT: '0', WORKERS: '2' }
@@ -71,6 +74,60 @@ describe('with tokens', () => {
       details: 'Too many failed attempts, try again later',
     })
     expect(JSON.stringify(server.process.log)).not.toContain('secret')
+  })
+})
+
+describe('with tokens that have limits', () => {
+  const file = join(scratchFolder(), 'tokens.json')
+  const some = { name: 'some', token: 'some-token', scopes: ['produce', 'consume', 'read'] }
+  const write = (tokens: object[]): void => {
+    writeFileSync(file, JSON.stringify({ tokens }), { mode: 0o600 })
+  }
+  write([{ ...some, queues: ['own', 'own.*'] }])
+  const server = new SharedServer({ ...GRPC, AUTH_TOKENS: 'full', AUTH_FILE: file })
+  const open = (token: string): GrpcClient => clientOf(server.process, `Bearer ${token}`)
+
+  it('keeps each to its scopes and its queues', async () => {
+    const [full, limited] = [open('full'), open('some-token')]
+    const denied = { status: status.PERMISSION_DENIED, code: 'forbidden' }
+    const data = Buffer.from('1')
+    expect(await limited.call('Push', { queue: 'own.a', data })).toMatchObject({ ok: true })
+    expect(await limited.failure('Push', { queue: 'other', data })).toMatchObject(denied)
+    expect(await limited.failure('Pause', { queue: 'own.a' })).toMatchObject(denied)
+    expect(await limited.failure('Pull', { queue: 'other' })).toMatchObject(denied)
+    expect(await limited.out('StreamJobs', { queue: 'other' }).ended).toMatchObject(denied)
+    // Its queue is `default`.
+    const metadata = new Metadata()
+    metadata.set('authorization', 'Bearer some-token')
+    expect(await limited.both('ProcessJobs', metadata).ended).toMatchObject(denied)
+    const events = { queue: 'other', events: ['*'] }
+    expect(await limited.out('Subscribe', events).ended).toMatchObject(denied)
+    const id = await full.push('other', 1)
+    await full.call('Pull', { queue: 'other' })
+    expect(await limited.failure('Ack', { id })).toMatchObject({
+      status: status.NOT_FOUND,
+      details: `Job ${id} not found`,
+    })
+    expect(await limited.call('AckBatch', { ids: [id] })).toMatchObject({
+      acked: 0,
+      errors: [{ index: 0, code: 'job_not_found' }],
+    })
+    expect(await full.call('AckBatch', { ids: [id] })).toMatchObject({ acked: 1 })
+  })
+
+  it('ends what a token has opened when it is revoked, and gives its jobs back', async () => {
+    const [full, limited] = [open('full'), open('some-token')]
+    const queue = 'own'
+    const id = await full.push(queue, 1)
+    const flow = limited.out('StreamJobs', { queue })
+    await flow.until(1)
+    const pull = limited.failure('Pull', { queue: 'own.b' })
+    write([{ ...some, token: 'another' }])
+    const over = { status: status.UNAUTHENTICATED, code: 'auth_invalid' }
+    expect(await flow.ended).toMatchObject(over)
+    expect(await pull).toMatchObject(over)
+    expect(await limited.failure('Stats')).toMatchObject(over)
+    expect((await full.job('Pull', { queue, wait_ms: WITHIN_MS })).id).toBe(id)
   })
 })
 
@@ -164,6 +221,38 @@ describe('peers that do not behave', () => {
       await raw().send('/flashq.QueueService/Push', [broken], { 'grpc-encoding': 'gzip' }),
     ).toMatchObject({ status: status.INTERNAL })
     await stillServes()
+  })
+
+  it.each([
+    ['HTTP/1', 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'],
+    ['the line protocol', '{"cmd":"STATS"}\n'],
+    ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex')],
+    ['anything', Buffer.alloc(10_000, 0xa5)],
+  ])('what is not HTTP/2 is cut off: %s', async (_, bytes) => {
+    const socket = connectTcp(portOf(server.process), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.resume()
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(bytes)
+    await closed
+    await stillServes()
+  })
+
+  it('more connections than there may be are cut off', async () => {
+    const small = await startServer({ ...GRPC, WORKERS: '1', CONNECTIONS_MAX: '2' })
+    const [first, second] = [clientOf(small), clientOf(small)]
+    await Promise.all([first.call('Stats'), second.call('Stats')])
+    const socket = connectTcp(portOf(small), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.resume()
+    await new Promise((resolve) => socket.once('close', resolve))
+    first.close()
+    await eventually('there is room again', WITHIN_MS, async () => {
+      const { status: how } = await new RawCall(portOf(small)).send('/flashq.QueueService/Stats', [
+        callMessage(Buffer.alloc(0)),
+      ])
+      return how === status.OK
+    })
   })
 
   it('a call that never ends its half, or sends twice, harms nobody', async () => {

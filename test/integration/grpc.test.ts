@@ -119,6 +119,37 @@ describe('gRPC', () => {
     expect(await stateOf(client, ids[1] as string)).toBe('JOB_STATE_UNKNOWN')
   })
 
+  it('lists jobs in pages, and tells all of one', async () => {
+    const client = open()
+    const queue = newQueue()
+    const done = await client.push(queue, { n: 'find me' }, { tags: ['red'] })
+    await client.call('Pull', { queue })
+    await client.call('Ack', { id: done, result: Buffer.from('[1.0]') })
+    const later = await client.push(queue, 2, { delay_ms: 3_600_000 })
+    const first = await client.push(queue, 3)
+    const list = async (request: Fields): Promise<{ jobs: Fields[]; cursor?: string }> =>
+      (await client.call('ListJobs', { queue, ...request })) as never
+    const page = await list({ limit: 2 })
+    expect(page.jobs.map(({ id }) => id).sort()).toEqual([first, later].sort())
+    const rest = await list({ limit: 2, cursor: page.cursor })
+    expect(rest.jobs).toMatchObject([{ id: done, state: 'JOB_STATE_COMPLETED', tags: ['red'] }])
+    expect(String(rest.jobs[0]?.['result'])).toBe('[1.0]')
+    expect((await list({ state: 'JOB_STATE_DELAYED' })).jobs.map(({ id }) => id)).toEqual([later])
+    for (const filter of [{ tag: 'red' }, { text: 'find me' }, { state: 'JOB_STATE_COMPLETED' }]) {
+      expect((await list(filter)).jobs.map(({ id }) => id)).toEqual([done])
+    }
+    expect(await client.call('Promote', { id: later })).toEqual({ ok: true })
+    expect(await stateOf(client, later)).toBe('JOB_STATE_WAITING')
+    expect(await client.failure('Promote', { id: later })).toMatchObject({
+      status: status.FAILED_PRECONDITION,
+      code: 'job_not_delayed',
+    })
+    const full = await client.call('GetJob', { id: done, full: true })
+    expect(full).toMatchObject({ state: 'JOB_STATE_COMPLETED', job: { id: done } })
+    expect(String(full['result'])).toBe('[1.0]')
+    expect(Number(full['finished_at'])).toBeGreaterThan(0)
+  })
+
   it('gives the calls of operators', async () => {
     const client = open()
     const queue = newQueue()
@@ -149,6 +180,16 @@ describe('gRPC', () => {
     expect(await client.push(queue, 1)).not.toBe('')
     expect(await infoOf()).toMatchObject({ paused: false, pending: '1' })
     expect(await infoOf()).not.toHaveProperty('rate_limit')
+    expect(await client.call('Drain', { queue })).toEqual({ count: '1' })
+    await client.push(queue, 2)
+    await client.call('Pull', { queue })
+    await client.push(queue, 3)
+    expect(await client.failure('DeleteQueue', { queue })).toMatchObject({
+      status: status.FAILED_PRECONDITION,
+      code: 'queue_busy',
+    })
+    expect(await client.call('DeleteQueue', { queue, force: true })).toEqual({ count: '2' })
+    await client.push(queue, 4)
     const cron = { name: queue, queue, schedule: '0 0 1 1 *', data: json({ a: [1] }), priority: -3 }
     expect(await client.call('AddCron', cron)).toEqual({ ok: true })
     const { crons } = (await client.call('ListCrons')) as { crons: Fields[] }

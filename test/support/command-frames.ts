@@ -96,6 +96,7 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   text: orNull(quoted),
   cursor: orNull(fc.constantFrom('""', `"${writePlace(startOfList(7))}"`, '"x"')),
   offset: maybe(orNull(fc.nat(1000).map(String))),
+  line: fc.oneof(quoted, fc.constantFrom('null', '1')),
   force: fc.constantFrom('true', 'false', 'null', '"yes"'),
 }
 
@@ -109,6 +110,7 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   FAIL: ['id', 'error', 'token'],
   GETJOB: ['id', 'full'],
   PROMOTE: ['id'],
+  LOG: ['id', 'line', 'token'],
   DELETEQUEUE: ['queue', 'force'],
   LISTJOBS: ['limit', 'state', 'tag', 'since', 'until', 'text', 'cursor', 'offset'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
@@ -236,6 +238,7 @@ export function shown(command: Command): unknown {
         result: raw(command.resultFrom, command.resultTo),
       }
     case Op.FAIL:
+    case Op.LOG:
       return { op, id: command.id, token: command.token, text: command.text }
     case Op.PROGRESS:
       return {
@@ -337,6 +340,8 @@ export function expected(frame: Json): unknown {
       return { op, id, token, result: frame['result'] ?? null }
     case Op.FAIL:
       return { op, id, token, text: frame['error'] ?? null }
+    case Op.LOG:
+      return { op, id, token, text: frame['line'] }
     case Op.PROGRESS:
       return { op, id, token, text: frame['message'] ?? null, progress: frame['progress'] }
     case Op.ACKB:

@@ -141,7 +141,7 @@ export class GrpcClient {
   }
 }
 
-export function failureOf(error: ServiceError): Failure {
+function failureOf(error: ServiceError): Failure {
   return {
     status: error.code,
     details: error.details,

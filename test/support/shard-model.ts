@@ -106,6 +106,23 @@ export class ShardModel extends ShardRules {
     return OK
   }
 
+  log(id: number, token: number | null, line: string): Expected {
+    const job = token === null ? this.byId.get(id) : this.active(id, token, 'job_not_found')
+    if (typeof job === 'string') return refusal(job)
+    if (job === undefined || job.state === 'gone' || job.state === 'completed') {
+      return refusal('job_not_found')
+    }
+    if (this.memoryFull) return refusal('memory_full')
+    job.logs.push({ at: this.nowMs, line })
+    return OK
+  }
+
+  getLogs(id: number): Expected {
+    const job = this.byId.get(id)
+    const all = job === undefined || job.state === 'gone' ? [] : job.logs
+    return { ok: true, id, logs: all.slice(-100), dropped: Math.max(0, all.length - 100) }
+  }
+
   heartbeat(ids: number[], tokens: (number | null)[] | null, lease: number): Expected {
     return this.each(ids, tokens, (job) => {
       const length = lease > 0 ? lease : job.lease

@@ -46,6 +46,11 @@ export function progressCommand(
   )
 }
 
+export const logCommand = (id: number, line: string, token?: number): Command =>
+  write('LOG', `${idField(id)},"line":${valueText(line)}${optionalNumber('token', token)}`)
+
+export const getLogsCommand = (id: number): Command => read('GETLOGS', idField(id))
+
 export const dlqCommand = (queue: string, count: number): Command =>
   read('DLQ', `${queueField(queue)},"count":${numberText(count)}`)
 

@@ -27,6 +27,7 @@ import type {
   Health,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -288,6 +289,15 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   ): Promise<void> {
     const command = commands.progressCommand(jobId, value, message, options?.token)
     return this.#call(command, reply.readNothing)
+  }
+
+  /** Notes a line of at most 4 KiB with a job that is not completed. */
+  async log(jobId: number, line: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.logCommand(jobId, line, options?.token), reply.readNothing)
+  }
+
+  async getLogs(jobId: number): Promise<JobLogs> {
+    return this.#call(commands.getLogsCommand(jobId), reply.readLogs)
   }
 
   async getProgress(jobId: number): Promise<JobProgress> {

@@ -1,8 +1,11 @@
 // /workers: who consumes, over all workers of the node; and heartbeats of consumers that pull over HTTP.
 
+import { refusals } from '../../engine/refusal.ts'
+import { mayUse } from '../auth/principal.ts'
 import { sendData, sendRefusal } from '../http/answers.ts'
 import type { RoutePlugin } from '../http/http-deps.ts'
 import { bodyOf } from '../http/json-bodies.ts'
+import { mayReadNode } from '../http/node-reader.ts'
 import { describeRoute, listOf, objectOf } from '../http/schemas.ts'
 import { parseClaims } from './consumer.ts'
 import type { Consumers } from './consumers.ts'
@@ -38,7 +41,11 @@ export function consumersRoutes(consumers: Consumers, ofNode: ConsumersOfNode): 
           data: listOf(consumerSchema),
         }),
       },
-      async (_request, reply) => sendData(reply, await ofNode.list()),
+      async (request, reply) => {
+        const refusal = mayReadNode(request)
+        if (refusal !== null) return sendRefusal(reply, refusal)
+        return sendData(reply, await ofNode.list())
+      },
     )
 
     app.post<{ Params: { worker: string } }>(
@@ -66,6 +73,8 @@ export function consumersRoutes(consumers: Consumers, ofNode: ConsumersOfNode): 
       (request, reply) => {
         const claims = parseClaims(bodyOf(request))
         if ('code' in claims) return sendRefusal(reply, claims)
+        const isOwn = (claims.queues ?? []).every((queue) => mayUse(request.principal, queue))
+        if (!isOwn) return sendRefusal(reply, refusals.forbidden)
         const { remoteAddress = null } = request.raw.socket
         const refusal = consumers.heartbeat(request.params.worker, claims, remoteAddress)
         return refusal === null ? sendData(reply, null) : sendRefusal(reply, refusal)

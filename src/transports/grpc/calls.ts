@@ -1,6 +1,6 @@
 // What happens in a call of `QueueService`, one function per kind of call.
 //
-//   metadata ─▶ who asks (`identify.ts`) ─▶ frame (`request-frame.ts`) ─▶ may they ─▶ caller ─▶ message (`reply-message.ts`)
+//   metadata ─▶ who asks (`identify.ts`) ─▶ frame (`request-frame.ts`) ─▶ guard.ts ─▶ message (`reply-message.ts`)
 //
 // 1. Nothing is read of a request before it is known who asks.
 // 2. A pull has a session of its own. When its call ends before its answer is sent (cancelled, deadline, connection lost),
@@ -20,9 +20,9 @@ import { limits } from '../../engine/limits.ts'
 import type { Gate, Session, Unwritten } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import type { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
-import { authorize } from '../auth/principal.ts'
+import type { Guard } from '../auth/guard.ts'
+import { authorize, type Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
 import type { Log } from '../log.ts'
 import { wireCodec } from '../wire/codec.ts'
@@ -40,7 +40,7 @@ import { type CallStatus, statusOf } from './status.ts'
 export interface CallServices {
   readonly gate: Gate
   readonly caller: Caller
-  readonly admission: Admission
+  readonly guard: Guard
   readonly log: Log
   readonly delay: Delay
   readonly frameBytesMax: number
@@ -59,28 +59,38 @@ const command = new Command()
 export class Calls {
   private readonly services: CallServices
   private readonly deliveries = new Deliveries()
-  /** How to end what is open: streams, and pulls that wait. */
-  private readonly open = new Set<(refusal: Refusal) => void>()
+  /** How to end what is open (streams, and pulls that wait), and who opened it. */
+  private readonly open = new Map<(refusal: Refusal) => void, Principal>()
   private isDraining = false
+
+  private readonly unfollow: () => void
 
   constructor(services: CallServices) {
     this.services = services
+    this.unfollow = services.auth.onChange(() => this.endInvalid())
   }
 
   /** Ends streams and waiting pulls. Other calls go on to their answer. */
   drain(): void {
     this.isDraining = true
-    for (const end of [...this.open]) end(refusals.draining)
+    this.unfollow()
+    for (const end of [...this.open.keys()]) end(refusals.draining)
   }
 
   async unary(method: Method, call: UnaryCall, callback: Callback): Promise<void> {
-    const answer = await this.ask(method, call)
+    const principal = this.identify(call)
+    if ('code' in principal) return callback(statusOf(principal))
+    const answer = await this.ask(principal, method, call.request, undefined, call.metadata)
     if ('code' in answer) return callback(statusOf(answer))
     this.noteEnded(method, call.request, answer.line)
-    callback(null, replyMessage(method.response, answer.line, limits.grpcMessageBytesMax))
+    // Nothing else may be cut: who lists queues must see all of them.
+    const bytesMax = method.op === 'DLQ' ? limits.grpcMessageBytesMax : undefined
+    callback(null, replyMessage(method.response, answer.line, bytesMax))
   }
 
   async pull(method: Method, call: OutCall): Promise<void> {
+    const principal = this.identify(call)
+    if ('code' in principal) return fail(call, principal)
     if (this.isDraining) return fail(call, refusals.draining)
     const { caller } = this.services
     const session = caller.begin()
@@ -92,13 +102,13 @@ export class Calls {
       caller.end(session)
       fail(call, refusal)
     }
-    this.open.add(end)
+    this.open.set(end, principal)
     call.on('cancelled', () => {
       this.open.delete(end)
       if (!isAnswered) caller.end(session)
       else if (!isSent && handed !== null) caller.giveBack(handed)
     })
-    const answer = await this.ask(method, call, session)
+    const answer = await this.ask(principal, method, call.request, session)
     this.open.delete(end)
     isAnswered = true
     if ('code' in answer) return fail(call, answer)
@@ -110,30 +120,30 @@ export class Calls {
     call.end()
   }
 
-  async streamJobs(call: OutCall): Promise<void> {
+  streamJobs(call: OutCall): void {
+    const principal = this.identify(call)
+    if ('code' in principal) return fail(call, principal)
     const asked = readRequest(streamJobs.request, call.request)
-    const queue = String(asked?.['queue'] ?? '')
-    const refusal =
-      asked === null
-        ? refusals.invalid('the message is not a StreamJobsRequest')
-        : await this.mayStream(call, queue)
-    if (call.cancelled) return
-    if (refusal !== null) return fail(call, refusal)
-    const batch = Math.max(1, Math.min(Number(asked?.['batch_size']), limits.grpcBatchMax))
-    const prefetch = prefetchOf(Number(asked?.['prefetch']))
-    this.jobStream(call, { queue, batch, prefetch }).start()
+    if (asked === null) {
+      return fail(call, refusals.invalid('the message is not a StreamJobsRequest'))
+    }
+    const queue = String(asked['queue'])
+    const batch = Math.max(1, Math.min(Number(asked['batch_size']), limits.grpcBatchMax))
+    const prefetch = prefetchOf(Number(asked['prefetch']))
+    this.jobStream(call, principal, { queue, batch, prefetch })?.start()
   }
 
-  async processJobs(call: BothCall): Promise<void> {
-    // Metadata is text of the peer's; a queue's name is checked as any other.
+  processJobs(call: BothCall): void {
+    const principal = this.identify(call)
+    if ('code' in principal) return fail(call, principal)
     const queue = String(call.metadata.get('queue')[0] ?? DEFAULT_QUEUE)
-    const prefetch = Number(call.metadata.get('prefetch')[0] ?? 0)
-    const refusal = /^\d{1,9}$/.test(String(prefetch))
-      ? await this.mayStream(call, queue)
-      : refusals.invalid('metadata "prefetch" must be an unsigned integer')
-    if (call.cancelled) return
-    if (refusal !== null) return fail(call, refusal)
-    const stream = this.jobStream(call, { queue, batch: 1, prefetch: prefetchOf(prefetch) })
+    const prefetch = String(call.metadata.get('prefetch')[0] ?? '0')
+    if (!/^\d{1,9}$/.test(prefetch)) {
+      return fail(call, refusals.invalid('metadata "prefetch" must be an unsigned integer'))
+    }
+    const terms = { queue, batch: 1, prefetch: prefetchOf(Number(prefetch)) }
+    const stream = this.jobStream(call, principal, terms)
+    if (stream === null) return
     call.on('data', (message: Buffer) => {
       const result = readRequest(JobResult, message)
       if (result === null) return stream.end(refusals.invalid('the message is not a JobResult'))
@@ -149,54 +159,74 @@ export class Calls {
   }
 
   subscribe(call: OutCall): void {
-    const refusal = this.readSubscription(call)
+    const principal = this.identify(call)
+    if ('code' in principal) return fail(call, principal)
+    const refusal = this.readSubscription(principal, call.request)
     if (refusal !== null) return fail(call, refusal)
     const { queue, events } = command
     if (this.isDraining) return fail(call, refusals.draining)
     const stream = new EventStream(this.services.gate, queue, (message, done) => {
       call.write(message, done)
     })
-    this.untilOver(call, (why) => {
+    this.untilOver(call, principal, (why) => {
       stream.close()
       if (why !== null) fail(call, why)
     })
     stream.start(events, () => call.sendMetadata(new Metadata()))
   }
 
-  private jobStream(call: OutCall | BothCall, terms: StreamTerms): JobStream {
+  /** Null: it is refused. */
+  private jobStream(
+    call: OutCall | BothCall,
+    principal: Principal,
+    terms: StreamTerms,
+  ): JobStream | null {
     const { caller, delay, log } = this.services
     const { deliveries } = this
+    const refusal =
+      authorize(principal, streamJobs.op, terms.queue) ??
+      checkQueueName(terms.queue) ??
+      (this.isDraining ? refusals.draining : null)
+    if (refusal !== null) {
+      fail(call, refusal)
+      return null
+    }
     const stream = new JobStream({ caller, deliveries, delay, log }, terms, {
       write: (message, done) => call.write(message, done),
-      end: (refusal) => (refusal === null ? call.end() : fail(call, refusal)),
+      end: (why) => (why === null ? call.end() : fail(call, why)),
     })
     call.sendMetadata(new Metadata())
-    this.untilOver(call, (why) => (why === null ? stream.close() : stream.end(why)))
+    this.untilOver(call, principal, (why) => (why === null ? stream.close() : stream.end(why)))
     return stream
   }
 
   /** `over`: once; with null when the peer has ended the call, or it has come to its own end. */
-  private untilOver(call: OutCall | BothCall, over: (why: Refusal | null) => void): void {
+  private untilOver(
+    call: OutCall | BothCall,
+    principal: Principal,
+    over: (why: Refusal | null) => void,
+  ): void {
     const end = (refusal: Refusal | null): void => {
       if (this.open.delete(end)) over(refusal)
     }
-    this.open.add(end)
+    this.open.set(end, principal)
     call.on('cancelled', () => end(null))
   }
 
-  private async mayStream(call: AnyCall, queue: string): Promise<Refusal | null> {
-    const principal = identify(this.services.auth, call.metadata, call.getPeer())
-    if ('code' in principal) return principal
-    const refusal = await this.services.admission.admit(principal, streamJobs.op, { queue })
-    if (refusal !== null) return refusal
-    return this.isDraining ? refusals.draining : checkQueueName(queue)
+  private identify(call: AnyCall): Principal | Refusal {
+    return identify(this.services.auth, call.metadata, call.getPeer())
+  }
+
+  /** A token was revoked, or is over: so is what it had opened. */
+  private endInvalid(): void {
+    for (const [end, principal] of [...this.open]) {
+      if (!this.services.auth.isValid(principal)) end(refusals.authInvalid)
+    }
   }
 
   /** Into `command`: the frame of no other command needs to be read here. */
-  private readSubscription(call: OutCall): Refusal | null {
-    const principal = identify(this.services.auth, call.metadata, call.getPeer())
-    if ('code' in principal) return principal
-    const frame = requestFrame(subscribe.op, subscribe.request, call.request)
+  private readSubscription(principal: Principal, message: Buffer): Refusal | null {
+    const frame = requestFrame(subscribe.op, subscribe.request, message)
     if (!Buffer.isBuffer(frame)) return frame
     const wrong = wireCodec.scan(frame, 0, frame.length - 1, command)
     if (wrong !== null) return wrong
@@ -204,30 +234,22 @@ export class Calls {
     return authorize(principal, subscribe.op, queue) ?? checkQueueName(queue)
   }
 
-  /** Gives the command of a request, if whoever sent it may. */
-  private ask(
+  /** Gives the command of a request, in the name of whoever sent it. */
+  private async ask(
+    principal: Principal,
     { op, request }: Method,
-    call: UnaryCall | OutCall,
+    message: Buffer,
     session?: Session,
+    metadata?: Metadata,
   ): Promise<Answer | Refusal> {
-    const { caller, admission, frameBytesMax } = this.services
-    const principal = identify(this.services.auth, call.metadata, call.getPeer())
-    if ('code' in principal) return Promise.resolve(principal)
-    const plain = requestFrame(op, request, call.request)
-    if (!Buffer.isBuffer(plain)) return Promise.resolve(plain)
-    const frame = op === 'PUSH' ? tracedFrame(plain, call.metadata) : plain
-    if (frame.length > frameBytesMax) return Promise.resolve(refusals.frameTooLarge(frameBytesMax))
-    const subject = principal.queues === null ? {} : askedFor(request, call.request)
-    const verdict = admission.admit(principal, op, subject)
-    if (verdict === null) return told(caller.call(frame, session))
-    if ('code' in verdict) return Promise.resolve(verdict)
-    // Other requests are read meanwhile.
-    const kept = Buffer.from(frame)
-    return verdict.then((refusal) => {
-      if (refusal !== null) return refusal
-      // A pull whose session has ended would wait for nobody.
-      return call.cancelled ? refusals.draining : told(caller.call(kept, session))
-    })
+    const { guard, frameBytesMax } = this.services
+    const plain = requestFrame(op, request, message)
+    if (!Buffer.isBuffer(plain)) return plain
+    const frame = op === 'PUSH' && metadata !== undefined ? tracedFrame(plain, metadata) : plain
+    if (frame.length > frameBytesMax) return refusals.frameTooLarge(frameBytesMax)
+    // The frame is scratch: it is read before this waits for anything.
+    const { line, handed } = await guard.call(principal, frame, session)
+    return isRefusalLine(line) ? refusalOf(line) : { line, handed }
   }
 
   /** What did not fit into the message goes back to its queue; returns what did. */
@@ -260,11 +282,6 @@ function tracedFrame(frame: Buffer, metadata: Metadata): Buffer {
   const [tracestate] = metadata.get('tracestate')
   const context = readTraceContext(traceparent, tracestate)
   return context === null ? frame : withTraceTags(frame, context)
-}
-
-async function told(answer: Promise<Answer>): Promise<Answer | Refusal> {
-  const { line, handed } = await answer
-  return isRefusalLine(line) ? refusalOf(line) : { line, handed }
 }
 
 function fail(call: OutCall | BothCall, refusal: Refusal): void {

@@ -15,17 +15,18 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   Server,
-  ServerCredentials,
   type ServerOptions,
   type ServerWritableStream,
   status,
 } from '@grpc/grpc-js'
 import { limits } from '../../engine/limits.ts'
 import type { Door } from '../door.ts'
+import type { Certificates } from '../tls/certificates.ts'
 import { type CallServices, Calls } from './calls.ts'
 import { HEALTH_SERVICE, Health } from './health.ts'
 import { identify } from './identify.ts'
 import { methods, pathOf, processJobs, streamJobs, subscribe } from './methods.ts'
+import { credentialsOf } from './server-credentials.ts'
 import { statusOf } from './status.ts'
 
 const BACKLOG = 1024
@@ -45,6 +46,8 @@ type OutHandler = handleServerStreamingCall<Buffer, Buffer>
 type BidiHandler = handleBidiStreamingCall<Buffer, Buffer>
 
 export interface GrpcDoorDeps extends CallServices {
+  /** Null: plain text. */
+  readonly certificates: Certificates | null
   readonly connectionsMax: number
   readonly reflection: boolean
 }
@@ -62,18 +65,17 @@ export class GrpcDoor implements Door {
     this.calls = new Calls(deps)
   }
 
-  async open(host: string, port: number, credentials?: ServerCredentials): Promise<number> {
+  async open(host: string, port: number): Promise<number> {
     this.register()
     if (this.deps.reflection) await this.registerReflection()
-    const injector = this.server.createConnectionInjector(
-      credentials ?? ServerCredentials.createInsecure(),
-    )
+    const injector = this.server.createConnectionInjector(credentialsOf(this.deps.certificates))
     const listener = createServer({ noDelay: true }, (socket) => {
+      // (`maxConnections` would send it back to the primary, and from there to and fro.)
+      if (this.sockets.size >= this.deps.connectionsMax) return socket.destroy()
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
       injector.injectConnection(socket)
     })
-    listener.maxConnections = this.deps.connectionsMax
     this.listener = listener
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)
@@ -109,12 +111,10 @@ export class GrpcDoor implements Door {
         server.register(path, answer, same, same, 'unary')
       } else this.stream(path, (call) => calls.pull(method, call))
     }
-    this.stream(pathOf(streamJobs), (call) => calls.streamJobs(call))
+    this.stream(pathOf(streamJobs), async (call) => calls.streamJobs(call))
     this.stream(pathOf(subscribe), async (call) => calls.subscribe(call))
     const process: BidiHandler = (call) => {
-      calls.processJobs(call).catch((cause) => {
-        call.emit('error', this.broken(pathOf(processJobs), cause))
-      })
+      calls.processJobs(call)
     }
     server.register(pathOf(processJobs), process, same, same, 'bidi')
     const check: UnaryHandler = (call, callback) => health.check(call, callback)

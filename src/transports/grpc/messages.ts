@@ -91,7 +91,20 @@ export const JobResult = message('JobResult', {
 
 export const GetStateRequest = message('GetStateRequest', { id })
 export const JobRequest = message('JobRequest', { id })
+export const GetJobRequest = message('GetJobRequest', { id, full: [2, 'bool'] })
+export const ListJobsRequest = message('ListJobsRequest', {
+  queue: [1, 'string'],
+  state: [2, 'state'],
+  tag: [3, 'string'],
+  since: [4, 'uint64'],
+  until: [5, 'uint64'],
+  text: [6, 'string'],
+  limit: [7, 'uint32'],
+  cursor: [8, 'string'],
+  offset: [9, 'uint32'],
+})
 export const QueueRequest = message('QueueRequest', { queue })
+export const DeleteQueueRequest = message('DeleteQueueRequest', { queue, force: [2, 'bool'] })
 export const DlqRequest = message('DlqRequest', { queue, count: [2, 'uint32'] })
 export const DeadJobsRequest = message('DeadJobsRequest', { queue, id: [2, 'uint64', optional] })
 export const LimitRequest = message('LimitRequest', { queue, limit: [2, 'uint32', always] })
@@ -137,6 +150,10 @@ const jobFields: Readonly<Record<string, Row>> = {
   progress_msg: [16, 'string', optional],
   tags: [17, 'string', repeated],
   token: [18, 'uint64', optional],
+  state: [19, 'state'],
+  result: [20, 'json', optional],
+  error: [21, 'string', optional],
+  finished_at: [22, 'uint64'],
 }
 export const Job = message('Job', jobFields)
 /** The reply to a PULL. */
@@ -169,7 +186,17 @@ export const GetStateResponse = message('GetStateResponse', {
   id: [1, 'uint64'],
   state: [2, 'state'],
 })
-export const GetJobResponse = message('GetJobResponse', { job: [1, Job], state: [2, 'state'] })
+export const GetJobResponse = message('GetJobResponse', {
+  job: [1, Job],
+  state: [2, 'state'],
+  result: [3, 'json', optional],
+  error: [4, 'string', optional],
+  finished_at: [5, 'uint64'],
+})
+export const ListJobsResponse = message('ListJobsResponse', {
+  jobs: [1, Job, repeated],
+  cursor: [2, 'string', optional],
+})
 export const GetResultResponse = message('GetResultResponse', {
   id: [1, 'uint64'],
   result: [2, 'json', optional],

@@ -19,7 +19,7 @@ import type { OpName } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { failedAt, failedDeep, validateJson } from '../wire/json-scanner.ts'
 import { ProtoReader, Wire } from './proto-reader.ts'
-import type { Field, Message } from './schema.ts'
+import { type Field, jobStates, type Message } from './schema.ts'
 
 const NEWLINE = 0x0a
 const TAB = 0x09
@@ -220,7 +220,11 @@ function writeNumber(field: Field, isKept: boolean, there: boolean): boolean {
   }
   const low = there ? reader.low32() : 0
   if (low === 0 && !isKept) return false
-  if (field.type === 'bool') out.ascii(low === 0 ? 'false' : 'true')
+  if (field.type === 'state') {
+    const state = jobStates[low]
+    if (state === undefined) problem ??= refusals.invalid(`field "${field.name}" is no JobState`)
+    out.ascii(`"${state}"`)
+  } else if (field.type === 'bool') out.ascii(low === 0 ? 'false' : 'true')
   else if (field.type === 'int32') out.int(low)
   else out.uint(low >>> 0)
   return true

@@ -4,7 +4,7 @@
 //
 // The rows are `messages.ts`; a test compares them with the proto file.
 
-export type Scalar = 'uint32' | 'uint64' | 'int32' | 'bool' | 'double' | 'string' | 'json' | 'state'
+type Scalar = 'uint32' | 'uint64' | 'int32' | 'bool' | 'double' | 'string' | 'json' | 'state'
 
 export interface Field {
   readonly no: number

@@ -9,7 +9,14 @@
 // 1. No request is routed that the guard has not let through, and no handler runs that `access` does not allow.
 // 2. While it drains, waiting pulls end, answers say `connection: close`, and connections without a request are closed.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, {
   type FastifyError,
@@ -27,6 +34,7 @@ import { nobody, type Principal } from '../auth/principal.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
+import type { Certificates } from '../tls/certificates.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
 import {
   commonHeaders,
@@ -49,8 +57,8 @@ import { originRefused, RequestGuard } from './request-guard.ts'
 import { RoutePaths } from './route-paths.ts'
 import { standardRoutes } from './routes.ts'
 
-const BACKLOG = 1024
 const HTTP = DoorNumber.http
+const BACKLOG = 1024
 /** While it drains. */
 const SWEEP_MS = 50
 
@@ -62,11 +70,13 @@ export interface HttpDoorOptions {
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl
-  readonly traffic: Traffic
+  /** Null: plain text. */
+  readonly certificates: Certificates | null
   /** Routes besides those of `routes.ts`. */
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
   readonly times?: HttpTimes
+  readonly traffic: Traffic
 }
 
 export interface HttpTimes {
@@ -88,11 +98,14 @@ export class HttpDoor implements Door {
   private readonly traffic: Traffic
   private readonly sockets = new Set<Socket>()
   private readonly ending: Ending = { now: false }
+  private readonly certificates: Certificates | null
+  private unfollow: (() => void) | null = null
 
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
-    this.traffic = options.traffic
     this.times = options.times ?? httpTimes
+    this.traffic = options.traffic
+    this.certificates = options.certificates
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
       forceCloseConnections: 'idle',
@@ -121,6 +134,7 @@ export class HttpDoor implements Door {
     await this.app.close()
     clearInterval(sweep)
     clearTimeout(timer)
+    this.unfollow?.()
   }
 
   private build(plugins: readonly RoutePlugin[]): void {
@@ -159,31 +173,30 @@ export class HttpDoor implements Door {
   private server(handler: (request: IncomingMessage, response: ServerResponse) => void): Server {
     const { headersMs, requestMs, checkEveryMs } = this.times
     const { guard, config } = this.deps
-    const server = createServer(
-      {
-        headersTimeout: headersMs,
-        requestTimeout: requestMs,
-        connectionsCheckingInterval: checkEveryMs,
-        keepAliveTimeout: limits.httpKeepAliveMs,
-        maxHeaderSize: limits.httpHeaderBytesMax,
-        noDelay: true,
-        // The guard answers in our own words.
-        requireHostHeader: false,
-      },
-      (request, response) => {
-        const refusal = guard.check(request)
-        if (refusal === null) return handler(request, response)
-        const { status, headers, body } = refusal
-        response.writeHead(status, {
-          ...commonHeaders,
-          ...headers,
-          ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
-          'content-length': body.length,
-          ...(status === 204 ? {} : { connection: 'close' }),
-        })
-        response.end(body)
-      },
-    )
+    const options = {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: limits.httpKeepAliveMs,
+      maxHeaderSize: limits.httpHeaderBytesMax,
+      noDelay: true,
+      // The guard answers in our own words.
+      requireHostHeader: false,
+    }
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      const refusal = guard.check(request)
+      if (refusal === null) return handler(request, response)
+      const { status, headers, body } = refusal
+      response.writeHead(status, {
+        ...commonHeaders,
+        ...headers,
+        ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
+        'content-length': body.length,
+        ...(status === 204 ? {} : { connection: 'close' }),
+      })
+      response.end(body)
+    }
+    const server = this.secure(options, listener) ?? createServer(options, listener)
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
@@ -198,6 +211,15 @@ export class HttpDoor implements Door {
         this.traffic.connected(HTTP, -1)
       })
     })
+    return server
+  }
+
+  /** Null where nothing is encrypted. */
+  private secure(options: object, listener: RequestListener): Server | null {
+    const { certificates } = this
+    if (certificates === null) return null
+    const server = createSecureServer({ ...options, ...certificates.current() }, listener)
+    this.unfollow = certificates.onChange((changed) => server.setSecureContext(changed))
     return server
   }
 

@@ -1,7 +1,8 @@
 // /health, /livez, /readyz for whoever watches from outside, /health/cluster for whoever looks inside.
 
-import { sendData } from '../http/answers.ts'
+import { sendData, sendRefusal } from '../http/answers.ts'
 import type { RoutePlugin } from '../http/http-deps.ts'
+import { mayReadNode } from '../http/node-reader.ts'
 import { describeRoute, listOf, objectOf, ref } from '../http/schemas.ts'
 import type { NodeHealth } from './node-health.ts'
 
@@ -93,7 +94,11 @@ export function healthRoutes(health: NodeHealth): RoutePlugin {
           }),
         }),
       },
-      async (_request, reply) => sendData(reply, { node_id: node.id, ...(await health.cluster()) }),
+      async (request, reply) => {
+        const refusal = mayReadNode(request)
+        if (refusal !== null) return sendRefusal(reply, refusal)
+        return sendData(reply, { node_id: node.id, ...(await health.cluster()) })
+      },
     )
   }
 }

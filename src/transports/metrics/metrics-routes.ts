@@ -4,6 +4,7 @@ import type { ConsumersOfNode } from '../consumers/consumers-of-node.ts'
 import { sendData, sendRefusal } from '../http/answers.ts'
 import { isRefusal, oneOf, readQuery } from '../http/fields.ts'
 import type { RoutePlugin } from '../http/http-deps.ts'
+import { mayReadNode } from '../http/node-reader.ts'
 import { describeRoute, listOf, objectOf } from '../http/schemas.ts'
 import { EXPOSITION_TYPE } from './exposition.ts'
 import { type HistoryRange, historyRanges } from './history.ts'
@@ -45,7 +46,9 @@ export function metricsRoutes({ scrapes, history, consumers }: MetricsRoutesDeps
           data: { type: 'string' },
         }),
       },
-      async (_request, reply) => {
+      async (request, reply) => {
+        const refusal = mayReadNode(request)
+        if (refusal !== null) return sendRefusal(reply, refusal)
         const { length } = await consumers.list()
         const text = await scrapes.text(length)
         return reply.header('content-type', EXPOSITION_TYPE).send(text)
@@ -64,6 +67,8 @@ export function metricsRoutes({ scrapes, history, consumers }: MetricsRoutesDeps
         }),
       },
       async (request, reply) => {
+        const refusal = mayReadNode(request)
+        if (refusal !== null) return sendRefusal(reply, refusal)
         const asked = readQuery(historyFields, request.query)
         if (isRefusal(asked)) return sendRefusal(reply, asked)
         return sendData(reply, await history.shown(asked.range ?? null))

@@ -9,10 +9,12 @@
 import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import type { Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
+import { refusals } from '../../engine/refusal.ts'
 import { doorNames, type Traffic } from '../../engine/traffic.ts'
+import { mayUse, type Principal } from '../auth/principal.ts'
 import { checkConsumerName, readClaims } from '../consumers/consumer.ts'
 import type { ConnectedConsumer, Consumers } from '../consumers/consumers.ts'
-import { Asked, Ends } from './first-look.ts'
+import { Asked, Ends, endedBy, endsWhat } from './first-look.ts'
 import type { Slot } from './reply-queue.ts'
 
 /** Pulls that are looked at before most are not. */
@@ -25,6 +27,12 @@ const ZERO = 0x30
 /** Scratch. */
 const command = new Command()
 
+export interface AccountServices {
+  readonly traffic: Traffic
+  readonly consumers: Consumers
+  readonly codec: WireCodec
+}
+
 export class Account {
   private readonly traffic: Traffic
   private readonly consumers: Consumers
@@ -36,10 +44,8 @@ export class Account {
 
   /** `known`: what another worker had of this connection's consumer. */
   constructor(
-    traffic: Traffic,
-    consumers: Consumers,
+    { traffic, consumers, codec }: AccountServices,
     session: Session,
-    codec: WireCodec,
     address: string | null,
     known: ConnectedConsumer | null,
   ) {
@@ -52,8 +58,8 @@ export class Account {
     if (known !== null) this.join(known)
   }
 
-  /** A frame for the gate is about to be submitted. */
-  came(slot: Slot, asked: Asked, ends: Ends, bytes: Buffer, from: number, to: number): void {
+  /** A frame for the gate is about to be submitted. `op` 0: `lookAt` was sure of it. */
+  came(slot: Slot, asked: Asked, op: number, bytes: Buffer, from: number, to: number): void {
     const isSample = this.traffic.isSample()
     if (isSample) {
       slot.sinceMs = performance.now()
@@ -61,9 +67,19 @@ export class Account {
     }
     if (asked !== Asked.other) this.pulled(isSample, bytes, from, to)
     if (this.consumer !== null) {
-      slot.ends = ends
+      slot.ends = op === 0 ? endsWhat(bytes, from) : endedBy(op)
       this.consumer.lastSeenMs = this.consumers.nowMs
     }
+  }
+
+  /** A command that the connection answers itself; 0: no command. */
+  own(op: number): void {
+    this.traffic.command(this.session.door, op)
+  }
+
+  /** An event that the peer was too slow for. */
+  eventDropped(): void {
+    this.traffic.eventDropped(this.session.door)
   }
 
   /** The line `bytes[from..to)` answers it. */
@@ -82,13 +98,15 @@ export class Account {
   }
 
   /** HELLO: the client says who it is. */
-  hello({ name, bytes, dataFrom, dataTo }: Command, reply: Reply): void {
+  hello({ name, bytes, dataFrom, dataTo }: Command, principal: Principal, reply: Reply): void {
     const refusal = checkConsumerName(name)
     if (refusal !== null) return reply.refused(refusal)
     const claims = readClaims(
       dataFrom < 0 ? {} : JSON.parse(bytes.toString('utf8', dataFrom, dataTo)),
     )
     if ('code' in claims) return reply.refused(claims)
+    const isOwn = (claims.queues ?? []).every((queue) => mayUse(principal, queue))
+    if (!isOwn) return reply.refused(refusals.forbidden)
     const consumer = this.consumer ?? this.join(this.newConsumer())
     consumer.id = name
     consumer.concurrency = claims.concurrency ?? 0

@@ -6,7 +6,7 @@
 //
 // A name with escapes in it never passes for another one: what follows the quote must be capitals.
 
-import { Op, opNames, routeOf } from '../../engine/op.ts'
+import { Op } from '../../engine/op.ts'
 
 /** What a frame asks for, as far as its reply's place is concerned. */
 export const Asked = { other: 0, pull: 1, pullBatch: 2 } as const
@@ -95,10 +95,4 @@ function hasPrefix(bytes: Buffer, from: number): boolean {
 
 function isCapital(byte: number | undefined): boolean {
   return byte !== undefined && byte >= LETTER_A && byte <= LETTER_Z
-}
-
-/** For the connection itself, not for the gate. */
-export function isOwnCommand(op: number): boolean {
-  const name = opNames[op]
-  return name !== undefined && routeOf[name] === 'connection'
 }

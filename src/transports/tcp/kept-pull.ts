@@ -6,9 +6,6 @@
 import { Command } from '../../engine/command.ts'
 import { Op } from '../../engine/op.ts'
 import type { WireCodec } from '../../engine/ports.ts'
-import type { Refusal } from '../../engine/refusal.ts'
-import { writeRefusal } from '../wire/reply-json.ts'
-import { Asked } from './first-look.ts'
 import type { Slot } from './reply-queue.ts'
 
 /** A longer frame is shortened at once. */
@@ -27,22 +24,10 @@ export function keepPull(codec: WireCodec, bytes: Buffer, from: number, to: numb
   return line
 }
 
-/** The same, `passedMs` later. */
-export function pullAfter(codec: WireCodec, line: Buffer, passedMs: number): Buffer {
-  return writePull(codec, line, 0, line.length - 1, passedMs)
-}
-
-export function answerCancelled(slot: Slot, refusal: Refusal | null): void {
-  const out = slot.open()
-  if (refusal !== null) writeRefusal(out, refusal)
-  else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
-  slot.close(null)
-}
-
 /** The frame of a pull that waits, with what is left of its `wait`. */
-export function lineNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
+export function pullNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
   if (line === null) throw new Error('a pull waits whose frame was not kept')
-  return pullAfter(codec, line, nowMs - keptMs)
+  return writePull(codec, line, 0, line.length - 1, nowMs - keptMs)
 }
 
 function writePull(

@@ -6,6 +6,7 @@ import { deserialize, serialize } from 'node:v8'
 import type { Session, Subscriber, Unwritten } from '../../engine/ports.ts'
 import type { ConnectedConsumer } from '../consumers/consumers.ts'
 import type { Asked } from './first-look.ts'
+import type { StandingKeys } from './standing.ts'
 
 /** An announced connection. */
 export interface Departure {
@@ -51,7 +52,7 @@ export interface KeptReply {
 }
 
 export interface ConnectionState {
-  readonly authed: boolean
+  readonly standing: StandingKeys
   /** In the order of their requests, those that are `unordered` last. */
   readonly owed: readonly (KeptPull | KeptReply)[]
   /** What was read and not run. */

@@ -10,12 +10,17 @@ import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Output } from './output.ts'
 
+/** Who counts what was dropped. */
+export interface DropAccount {
+  eventDropped(): void
+}
+
 export class Subscriptions implements Subscriber {
   private readonly gate: Gate
   /** Null: the connection is on its way here. */
   private output: Output | null = null
   private onLine: () => void = () => undefined
-  private onDrop: () => void = () => undefined
+  private account: DropAccount | null = null
   /** By queue, the mask of events. */
   private readonly queues: Map<string, number>
   private early: Buffer[] = []
@@ -28,11 +33,11 @@ export class Subscriptions implements Subscriber {
     this.queues = new Map(known)
   }
 
-  /** `onLine`: something is there to be flushed. `onDrop`: a line was dropped. */
-  attach(output: Output, onLine: () => void, onDrop: () => void): void {
+  /** `onLine`: something is there to be flushed. */
+  attach(output: Output, onLine: () => void, account: DropAccount): void {
     this.output = output
     this.onLine = onLine
-    this.onDrop = onDrop
+    this.account = account
     const { early } = this
     this.early = []
     for (const line of early) this.write(output, line)
@@ -78,7 +83,7 @@ export class Subscriptions implements Subscriber {
     const unsent = output === null ? this.earlyBytes : output.unsentBytes
     if (unsent + line.length > limits.subscriberBytesMax) {
       this.dropped++
-      this.onDrop()
+      this.account?.eventDropped()
       return
     }
     if (output === null) {

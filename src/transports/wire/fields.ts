@@ -52,6 +52,7 @@ export const Field = {
   cursor: 38,
   offset: 39,
   force: 40,
+  line: 41,
 } as const
 
 export type Field = (typeof Field)[keyof typeof Field]
@@ -148,6 +149,8 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   GETSTATE: row(['id']),
   CANCEL: row(['id']),
   PROMOTE: row(['id']),
+  LOG: row(['id', 'line'], ['token']),
+  GETLOGS: row(['id']),
   PROGRESS: row(['id', 'progress'], ['message', 'token']),
   GETPROGRESS: row(['id']),
   DLQ: row(['queue'], ['count']),

@@ -247,6 +247,19 @@ describe('a request becomes a frame', () => {
     })
   })
 
+  it('unless an enum has a number that it has not', () => {
+    const frameOf = (state: number): unknown =>
+      requestFrame('LISTJOBS', messages.ListJobsRequest, bytesOf('ListJobs', { state, tag: 't' }))
+    expect(text(frameOf(6))).toBe('{"cmd":"LISTJOBS","state":"waiting-children","tag":"t"}\n')
+    expect(text(frameOf(0))).toBe('{"cmd":"LISTJOBS","tag":"t"}\n')
+    for (const state of [7, -1]) {
+      expect(frameOf(state)).toEqual({
+        code: 'invalid',
+        text: 'Invalid: field "state" is no JobState',
+      })
+    }
+  })
+
   it('or a refusal, whatever the bytes are: never an error, never more than one line', () => {
     const schemas = Object.values(messages)
     const pieces = fc.oneof(
