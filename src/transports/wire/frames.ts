@@ -21,6 +21,8 @@ const CLOSE_OBJECT = 0x7d
 /** A buffer is JSON text as it came (see `isJson`); undefined is left out. */
 export type FrameField = string | number | boolean | null | undefined | Buffer | readonly unknown[]
 
+type SmallField = Exclude<FrameField, Buffer>
+
 /** `{"cmd":OP,…fields}`. Buffers must be JSON. */
 export function frameOf(op: OpName, fields: Readonly<Record<string, FrameField>>): Buffer {
   const pieces: Buffer[] = []
@@ -42,7 +44,7 @@ export function frameOf(op: OpName, fields: Readonly<Record<string, FrameField>>
 /** The same with the fields of a JSON object before them that nobody has looked at; the scanner does. */
 export function frameAround(
   op: OpName,
-  fields: Readonly<Record<string, FrameField>>,
+  fields: Readonly<Record<string, SmallField>>,
   body: Buffer,
 ): Buffer | Refusal {
   let from = 0
@@ -52,17 +54,31 @@ export function frameAround(
   if (to - from < 2 || body[from] !== OPEN_OBJECT || body[to - 1] !== CLOSE_OBJECT) {
     return refusals.invalid('the body is not a JSON object')
   }
-  const head = frameOf(op, fields)
   let first = from + 1
   while (isBlank(body[first] as number)) first++
-  if (first === to - 1) return head
-  // Without the brace and the newline of the head.
-  const frame = Buffer.allocUnsafe(head.length - 2 + 1 + to - first + 1)
-  let at = head.copy(frame, 0, 0, head.length - 2)
-  frame[at++] = 0x2c
-  at += onOneLine(body.subarray(first, to)).copy(frame, at)
-  frame[at] = NEWLINE
+  if (first === to - 1) return frameOf(op, fields)
+  const head = headOf(op, fields)
+  const headBytes = Buffer.byteLength(head)
+  const end = headBytes + to - first
+  const frame = Buffer.allocUnsafe(end + 1)
+  frame.write(head)
+  body.copy(frame, headBytes, first, to)
+  for (let at = frame.indexOf(NEWLINE, headBytes); at >= 0 && at < end; ) {
+    frame[at] = TAB
+    at = frame.indexOf(NEWLINE, at)
+  }
+  frame[end] = NEWLINE
   return frame
+}
+
+/** All before the body's own fields, a comma included. */
+function headOf(op: OpName, fields: Readonly<Record<string, SmallField>>): string {
+  let head = `{"cmd":"${op}"`
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) head += `,"${name}":${JSON.stringify(value)}`
+  }
+  return `${head},`
 }
 
 /** One JSON value of any kind, and nothing else. */

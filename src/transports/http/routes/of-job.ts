@@ -14,16 +14,16 @@ export interface OfJob {
 }
 
 /** The fields of the body, if there is one, go with it. */
-export async function ofJob(
+export function ofJob(
   { commands }: HttpDeps,
   request: FastifyRequest<OfJob>,
   reply: FastifyReply,
   op: OpName,
   answer: BodyOf,
-): Promise<FastifyReply> {
+): void {
   const id = readId(request.params.id)
-  if (isRefusal(id)) return sendRefusal(reply, id)
+  if (isRefusal(id)) return void sendRefusal(reply, id)
   const body = bodyOf(request)
   const frame = body.length === 0 ? frameOf(op, { id }) : frameAround(op, { id }, body)
-  return commands.run(request, reply, op, { ids: [id] }, frame, answer)
+  commands.run(request, reply, op, { ids: [id] }, frame, answer)
 }
