@@ -13,6 +13,7 @@ import type { Admission, Subject } from '../auth/admission.ts'
 import type { Answer, Caller } from '../caller.ts'
 import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
+import { bodyOf } from './json-bodies.ts'
 import { codeOf, isOk } from './reply-lines.ts'
 
 /** What an answer's line becomes. */
@@ -60,6 +61,8 @@ export class HttpCommands {
         if (isOk(line)) sendBody(reply, body(line))
         else failed(reply, line)
       })
+      // The gate has read the frame, or copied it.
+      bodyOf(request)?.giveBack()
     })
   }
 

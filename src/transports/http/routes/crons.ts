@@ -2,11 +2,11 @@
 
 import type { FastifyReply } from 'fastify'
 import { refusals } from '../../../engine/refusal.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
+import { frameOf } from '../../wire/frames.ts'
 import { NO_DATA, sendData } from '../answers.ts'
 import { sendRefused } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { bodyOf, frameOfRequiredBody } from '../json-bodies.ts'
 import { codeOf, valueBody } from '../reply-lines.ts'
 import { anyJson, describeRoute, listOf, nothing, objectOf, ref, yesOrNo } from '../schemas.ts'
 
@@ -45,9 +45,9 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
     },
     (request, reply) => {
       const { name } = request.params
-      const body = bodyOrEmpty(request)
-      const frame = frameAround('CRON', { name }, body)
-      const queue = queueIn(body)
+      // Before the body becomes a frame.
+      const queue = queueIn(bodyOf(request)?.bytes)
+      const frame = frameOfRequiredBody(request, 'CRON', { name })
       return commands.run(
         request,
         reply,
@@ -83,9 +83,9 @@ function sendRemoved(reply: FastifyReply, line: Buffer): void {
 }
 
 /** Whose jobs the cron will make. When it can't be read, the scanner says why. */
-function queueIn(body: Buffer): string | null {
+function queueIn(body: Buffer | undefined): string | null {
   try {
-    const { queue } = JSON.parse(body.toString()) as { queue?: unknown }
+    const { queue } = JSON.parse(body?.toString() ?? '') as { queue?: unknown }
     return typeof queue === 'string' ? queue : null
   } catch {
     return null

@@ -2,12 +2,12 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
+import type { SmallField } from '../../wire/frames.ts'
 import { sendRefusal } from '../answers.ts'
 import { isRefusal, readId } from '../fields.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { HttpDeps } from '../http-deps.ts'
-import { bodyOf } from '../json-bodies.ts'
+import { frameOfBody } from '../json-bodies.ts'
 
 export interface OfJob {
   Params: { id: string }
@@ -20,10 +20,10 @@ export function ofJob(
   reply: FastifyReply,
   op: OpName,
   answer: BodyOf,
+  fields: Readonly<Record<string, SmallField>> = {},
 ): void {
   const id = readId(request.params.id)
   if (isRefusal(id)) return void sendRefusal(reply, id)
-  const body = bodyOf(request)
-  const frame = body.length === 0 ? frameOf(op, { id }) : frameAround(op, { id }, body)
+  const frame = frameOfBody(request, op, { id, ...fields })
   commands.run(request, reply, op, { ids: [id] }, frame, answer)
 }

@@ -9,7 +9,7 @@ import { frameOf } from '../../wire/frames.ts'
 import { sendData, sendRefusal } from '../answers.ts'
 import { flag, isRefusal, readBody, readQuery, schemaOf, uint, type Values } from '../fields.ts'
 import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { bodyOf } from '../json-bodies.ts'
 import { valueBody } from '../reply-lines.ts'
 import { describeRoute, listOf, ref } from '../schemas.ts'
 
@@ -47,7 +47,8 @@ export const pullRoutes: RoutePlugin = (app, deps) => {
       schema: describeRoute({ ...described, summary: 'Pull jobs', body: schemaOf(pullFields) }),
     },
     (request, reply) => {
-      const asked = readBody(pullFields, bodyOrEmpty(request))
+      const asked = readBody(pullFields, bodyOf(request)?.bytes)
+      bodyOf(request)?.giveBack()
       if (isRefusal(asked)) sendRefusal(reply, asked)
       else pull(deps, request, reply, asked)
     },
