@@ -48,10 +48,17 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
-    return new Promise((resolve) => this.ask(frame, resolve, session))
+    return new Promise((resolve) => {
+      const copied = ({ line, handed }: Answer): void =>
+        resolve({ line: Buffer.from(line), handed })
+      this.ask(frame, copied, session)
+    })
   }
 
-  /** The same where a promise would cost as much as the command: `done` may be called at once. */
+  /**
+   * The same where a promise would cost as much as the command. `done` may be called at once; the line is valid until it
+   * returns.
+   */
   ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
     const slot = new CallSlot((answer) => {
       if (!this.ended.has(session)) done(answer)
@@ -95,8 +102,7 @@ class CallSlot implements ReplySlot {
   close(handed: Unwritten | null): void {
     const { writer } = this
     if (writer === null) throw new Error('a reply was closed that was not opened')
-    const line = Buffer.from(writer.bytes.subarray(0, writer.length - 1))
+    this.done({ line: writer.bytes.subarray(0, writer.length - 1), handed })
     returnWriter(writer)
-    this.done({ line, handed })
   }
 }

@@ -14,10 +14,10 @@ import type { Answer, Caller } from '../caller.ts'
 import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
 import { bodyOf } from './json-bodies.ts'
-import { codeOf, isOk } from './reply-lines.ts'
+import { type Body, codeOf, isOk, refusedBody } from './reply-lines.ts'
 
 /** What an answer's line becomes. */
-export type BodyOf = (line: Buffer) => Buffer
+export type BodyOf = (line: Buffer) => Body
 
 export class HttpCommands {
   private readonly caller: Caller
@@ -86,5 +86,5 @@ export class HttpCommands {
 export function sendRefused(reply: FastifyReply, line: Buffer): void {
   const code = codeOf(line) as RefusalCode
   setHeaders(reply, headersOf(code))
-  sendBody(reply.code(statusOf[code]), line)
+  sendBody(reply.code(statusOf[code]), refusedBody(line))
 }
