@@ -25,6 +25,9 @@ export const limits = {
   resultBytesMax: 1 * MIB,
   errorBytesMax: 8 * KIB,
   messageBytesMax: 8 * KIB,
+  logLineBytesMax: 4 * KIB,
+  /** Lines kept of one job, the newest. */
+  logLinesMax: 100,
   /** Nesting of `data`, `result` and every other JSON value a client sends. */
   jsonDepthMax: 64,
 
@@ -72,6 +75,12 @@ export const limits = {
   /** Looks at a row that a worker takes in one turn, about 1 ms; and turns before an answer goes out as it is. */
   listLooksMax: 300_000,
   listRoundsMax: 48,
+
+  /** DRAIN, DELETEQUEUE: jobs taken out and looked at in one turn, about 1 ms; fewer when somebody listens. */
+  clearedPerTurnMax: 2048,
+  clearedWatchedMax: 256,
+  clearLooksMax: 262_144,
+  clearingsPerShardMax: 64,
 
   queuesPerShardMax: 100_000,
   cronsPerShardMax: 10_000,

@@ -24,6 +24,7 @@ import type {
   EventName,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -269,6 +270,15 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(command, reply.readNothing)
   }
 
+  /** Notes a line of at most 4 KiB with a job that is not completed. */
+  async log(jobId: number, line: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.logCommand(jobId, line, options?.token), reply.readNothing)
+  }
+
+  async getLogs(jobId: number): Promise<JobLogs> {
+    return this.#call(commands.getLogsCommand(jobId), reply.readLogs)
+  }
+
   async getProgress(jobId: number): Promise<JobProgress> {
     return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
   }
@@ -292,6 +302,19 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   /** One job, or all of the queue. Returns how many. */
   async purgeDlq(queue: string, jobId?: number): Promise<number> {
     return this.#call(commands.purgeDlqCommand(queue, jobId), reply.readCount)
+  }
+
+  /** Takes out what is waiting or delayed, as if cancelled. Returns how many. */
+  async drain(queue: string): Promise<number> {
+    return this.#call(commands.drainCommand(queue), reply.readCount)
+  }
+
+  /**
+   * Takes out all jobs that are not completed, dead letters included, and clears its settings. Returns how many. Rejects
+   * with `queue_busy` while jobs are active, unless `force` cancels these too.
+   */
+  async deleteQueue(queue: string, options: { force?: boolean | undefined } = {}): Promise<number> {
+    return this.#call(commands.deleteQueueCommand(queue, options.force), reply.readCount)
   }
 
   async pause(queue: string): Promise<void> {

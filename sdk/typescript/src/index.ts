@@ -30,6 +30,7 @@ export type {
   JobEvent,
   JobFilter,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
