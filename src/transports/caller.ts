@@ -59,18 +59,32 @@ export class Caller {
     session: Session = this.common,
   ): Promise<Answer> {
     return new Promise((resolve) => {
-      const slot = new CallSlot((answer) => {
-        if (!this.ended.has(session)) resolve(answer)
-        else if (answer.handed !== null) this.giveBack(answer.handed)
-      })
-      run(slot, session)
+      const copied = ({ line, handed }: Answer): void =>
+        resolve({ line: Buffer.from(line), handed })
+      run(this.slotFor(copied, session), session)
       this.endTurn()
     })
+  }
+
+  /**
+   * As `call`, where a promise would cost as much as the command. `done` may be called at once; the line is valid until
+   * it returns.
+   */
+  ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
+    this.gate.submit(frame, 0, frame.length - 1, this.slotFor(done, session), session)
+    this.endTurn()
   }
 
   giveBack(handed: Unwritten): void {
     this.gate.giveBack(handed)
     this.endTurn()
+  }
+
+  private slotFor(done: (answer: Answer) => void, session: Session): ReplySlot {
+    return new CallSlot((answer) => {
+      if (!this.ended.has(session)) done(answer)
+      else if (answer.handed !== null) this.giveBack(answer.handed)
+    })
   }
 
   private endTurn(): void {
@@ -102,8 +116,7 @@ class CallSlot implements ReplySlot {
   close(handed: Unwritten | null): void {
     const { writer } = this
     if (writer === null) throw new Error('a reply was closed that was not opened')
-    const line = Buffer.from(writer.bytes.subarray(0, writer.length - 1))
+    this.done({ line: writer.bytes.subarray(0, writer.length - 1), handed })
     returnWriter(writer)
-    this.done({ line, handed })
   }
 }

@@ -1,11 +1,11 @@
 // Queues: which there are, and what they may do.
 
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
+import { frameOf } from '../../wire/frames.ts'
 import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { frameOfBody } from '../json-bodies.ts'
 import { valueBody } from '../reply-lines.ts'
 import { count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 
@@ -25,8 +25,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
         data: listOf(ref('QueueInfo')),
       }),
     },
-    (request, reply) =>
-      commands.run(request, reply, 'LISTQUEUES', {}, frameOf('LISTQUEUES', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('LISTQUEUES', {}), valueBody),
   )
 
   const order = (method: 'POST' | 'DELETE', path: string, op: OpName, summary: string): void => {
@@ -36,7 +35,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       schema: describeRoute({ tag: 'queues', summary, data: nothing, path: ['queue'] }),
       handler: (request, reply) => {
         const { queue } = request.params
-        return commands.run(request, reply, op, { queue }, frameOf(op, { queue }), nullBody)
+        return commands.run(request, reply, frameOf(op, { queue }), nullBody)
       },
     })
   }
@@ -59,8 +58,8 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       },
       (request, reply) => {
         const { queue } = request.params
-        const frame = frameAround(op, { queue }, bodyOrEmpty(request))
-        return commands.run(request, reply, op, { queue }, frame, nullBody)
+        const frame = frameOfBody(request, op, { queue })
+        return commands.run(request, reply, frame, nullBody)
       },
     )
   }
