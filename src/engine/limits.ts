@@ -102,7 +102,7 @@ export const limits = {
   eventLingerMs: 60_000,
   /** Events of all workers that a worker with streams keeps; a stream that is further behind loses the oldest. */
   eventHistoryBytesMax: 16 * MIB,
-  /** Part of a busy worker's time that is spent on writing to streams. */
+  /** Part of a worker's time that is spent on writing to streams. */
   streamTimeShare: 0.05,
   streamsPerWorkerMax: 2000,
   /** Of one token; of one address where there are no tokens. */
