@@ -94,7 +94,7 @@ export const limits = {
   /** The same at once. */
   eventBurstMax: 100_000,
   /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
-  eventLagMax: 4096,
+  eventLagMax: 16_384,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
