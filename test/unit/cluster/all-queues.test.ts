@@ -119,7 +119,9 @@ describe('the feed of a worker', () => {
     expect(listener.seen).toEqual(['1 ended whole'])
     const c = await node.add(1)
     node.assign(halves(0, 1))
-    await hear(a, 'q', 1)
+    const ofWorker1 = (): number =>
+      listener.positions.filter(({ stream }) => stream.worker === 1).length
+    await eventually('it is heard', WITHIN_MS, () => ofWorker1() === 2)
     node.kill(1)
     await eventually('again', WITHIN_MS, () => listener.seen.length === 2)
     expect(listener.seen[1]).toBe('1 ended in the middle')
