@@ -6,7 +6,7 @@ import { frameOf } from '../../wire/frames.ts'
 import { NO_DATA, sendData } from '../answers.ts'
 import { sendRefused } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOf, frameOfRequiredBody } from '../json-bodies.ts'
+import { frameOfRequiredBody } from '../json-bodies.ts'
 import { codeOf, valueBody } from '../reply-lines.ts'
 import { anyJson, describeRoute, listOf, nothing, objectOf, ref, yesOrNo } from '../schemas.ts'
 
