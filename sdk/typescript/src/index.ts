@@ -37,7 +37,7 @@ export type {
   QueueMetrics,
   QueueStats,
 } from './job.ts'
-export type { ClientOptions } from './options.ts'
+export type { ClientOptions, TlsOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
 export {
   type JobContext,
