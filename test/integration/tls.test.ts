@@ -17,6 +17,11 @@ import { handshake, shownBy, tlsClient } from '../support/tls-client.ts'
 import { WireClient, within } from '../support/wire-client.ts'
 
 const STATS = { cmd: 'STATS' }
+/** How HTTP/2 begins, with an empty frame of settings. */
+const PREFACE = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+])
 const authority = new Authority()
 const { cert: ca } = authority
 const folder = scratchFolder()
@@ -227,6 +232,41 @@ describe('TLS_CA', () => {
       client.ask(STATS),
     )
     await expect(answered).rejects.toThrow()
+  })
+})
+
+describe('TLS_CA at the other doors', () => {
+  const clients = new Authority('of clients')
+  const demanding = new SharedServer({
+    ...files.settings,
+    TLS_CA: put(join(folder, 'others.crt'), clients.cert),
+    WORKERS: '1',
+    HTTP: '1',
+    HTTP_PORT: '0',
+    GRPC: '1',
+    GRPC_PORT: '0',
+  })
+
+  it.each(['httpPort', 'grpcPort'])('asks for a certificate at %s', async (name) => {
+    const port = Number(demanding.process.find('ready')?.[name])
+    const options = { ca, ALPNProtocols: [name === 'grpcPort' ? 'h2' : 'http/1.1'] }
+    const alerts: string[] = []
+    for (const credentials of [{}, clients.issue('client')]) {
+      try {
+        const socket = await handshake(port, { ...options, ...credentials })
+        const refused = new Promise<string>((resolve) => {
+          socket.on('error', ({ message }) => resolve(message))
+        })
+        const answered = new Promise<string>((resolve) => socket.on('data', () => resolve('data')))
+        socket.write(
+          name === 'grpcPort' ? PREFACE : 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n',
+        )
+        alerts.push(await Promise.race([refused, answered]))
+      } catch (error) {
+        alerts.push((error as Error).message)
+      }
+    }
+    expect(alerts).toEqual([expect.not.stringMatching(/^data$/), 'data'])
   })
 })
 
