@@ -233,19 +233,19 @@ describe('a token of some queues', () => {
     const consumer = await clientWith('some-consume')
     consumer.send(
       { cmd: 'PROGRESS', id, progress: 1 },
-      { cmd: 'PROGRESS', id, progress: 2, reqId: 'a' },
+      { cmd: 'PROGRESS', id, progress: 2 },
       { cmd: 'ACKB', ids: [id, NEVER_GIVEN] },
       { cmd: 'ACK', id },
-      { cmd: 'PULL', queue: 'own', wait: 0, reqId: 'b' },
+      { cmd: 'PULL', queue: 'own', wait: 0 },
       { cmd: 'PULL', queue: 'other', wait: 0 },
       '{"cmd":"ACK"}\n',
     )
     expect(await consumer.answers(7)).toEqual([
       { ok: true },
-      { ok: true, reqId: 'a' },
+      { ok: true },
       { ok: true, ids: [1], errors: [{ index: 1, ...notFound(NEVER_GIVEN) }] },
       { ok: false, ...notFound(id) },
-      { ok: true, reqId: 'b', job: null },
+      { ok: true, job: null },
       FORBIDDEN,
       { ok: false, error: 'Invalid: missing field "id"', code: 'invalid' },
     ])
