@@ -112,7 +112,8 @@ function queryOf(rest: string): string {
   if (rest === '') return ''
   const fields = JSON.parse(`{${rest.slice(1)}}`) as Record<string, unknown>
   const query = new URLSearchParams()
-  for (const [key, value] of Object.entries(fields)) query.set(key, String(value))
+  for (const [key, value] of Object.entries(fields))
+    if (value !== null) query.set(key, String(value))
   return `?${query}`
 }
 
