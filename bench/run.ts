@@ -28,6 +28,7 @@ import { durableSingle } from './scenarios/durable-single.ts'
 import { durableSnapshot } from './scenarios/durable-snapshot.ts'
 import { durableStart } from './scenarios/durable-start.ts'
 import { events } from './scenarios/events.ts'
+import { http } from './scenarios/http.ts'
 import { owner } from './scenarios/owner.ts'
 import { queues } from './scenarios/queues.ts'
 import { single } from './scenarios/single.ts'
@@ -44,6 +45,7 @@ const scenarios: Scenario[] = [
   owner,
   events,
   client,
+  http,
   bullmq,
   bunqueue,
   backlog,

@@ -5,6 +5,7 @@
 //
 // 1. While nobody hears, and has not for `eventLingerMs`, nothing is noted: the hub is not asked to.
 // 2. A number is given once. What is not told because there is too much of it has numbers, too, and is told as skipped.
+//    When nobody can keep up, nothing more is noted until somebody can: what can't be sent need not be made.
 // 3. A hearer is never waited for. One that has no room is told later, from the ring; what the ring does not have any
 //    more, it is told as skipped.
 // 4. What is noted is what is asked for by somebody. When less is, `broken` says so: whoever was away meanwhile may
@@ -94,6 +95,8 @@ export class Chronicle implements NoteSink {
   private unsaid = 0
   private allowance = 0
   private allowedAtMs = 0
+  /** Nobody who hears can keep up. */
+  private isStuck = false
   private sweepTimer: NodeJS.Timeout | null = null
   private againTimer: NodeJS.Timeout | null = null
 
@@ -135,6 +138,7 @@ export class Chronicle implements NoteSink {
   }
 
   admit(count: number, nowMs: number): number {
+    if (this.isStuck) return 0
     if (nowMs > this.allowedAtMs) {
       const more = ((nowMs - this.allowedAtMs) * limits.eventsPerSecondMax) / 1000
       this.allowance = Math.min(limits.eventBurstMax, this.allowance + more)
@@ -159,11 +163,14 @@ export class Chronicle implements NoteSink {
 
   /** Everybody is told what has been noted. */
   turnEnded(): void {
-    this.saySkipped()
+    if (!this.isStuck) this.saySkipped()
     let someWait = false
+    let leastLag = this.hearings.size === 0 ? 0 : Number.POSITIVE_INFINITY
     for (const [hearer, hearing] of this.hearings) {
       if (hearing.at < this.head && !this.tell(hearer, hearing)) someWait = true
+      leastLag = Math.min(leastLag, this.head - hearing.at)
     }
+    this.isStuck = leastLag > limits.eventLagMax
     if (someWait) this.againTimer ??= setTimeout(() => this.tellAgain(), AGAIN_MS)
   }
 
@@ -190,6 +197,7 @@ export class Chronicle implements NoteSink {
     this.floor = 0
     this.head = 0
     this.unsaid = 0
+    this.isStuck = false
     this.allowance = limits.eventBurstMax
     this.allowedAtMs = this.lastBeganMs
     this.sweepTimer ??= setInterval(() => this.sweep(), SWEEP_MS).unref()

@@ -191,11 +191,14 @@ function ask(link: FeedLink, source: Source, queue: string, kinds: number): void
 
 /** This worker's own events. */
 class OwnHearer implements Hearer {
-  readonly hasRoom = true
   private readonly feeds: Feeds
 
   constructor(feeds: Feeds) {
     this.feeds = feeds
+  }
+
+  get hasRoom(): boolean {
+    return this.feeds.listener?.hasRoom ?? true
   }
 
   positioned(position: FeedPosition): void {

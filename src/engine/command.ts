@@ -55,7 +55,7 @@ export class Command {
   /** PULL, PULLB `release_on_close: true`. */
   releaseOnClose = false
 
-  /** GETJOB `full`. */
+  /** PUSH, GETJOB `full`. */
   isFull = false
 
   /** LISTJOBS. Not scratch: it may be kept. */

@@ -99,6 +99,8 @@ export const limits = {
   eventsPerSecondMax: 50_000,
   /** The same at once. */
   eventBurstMax: 100_000,
+  /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
+  eventLagMax: 4096,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
@@ -144,9 +146,6 @@ export const limits = {
   pollMs: 30_000,
   pollMsMax: 60_000,
   pollsPerConnectionMax: 16,
-  /** Of a page of a list. */
-  listMax: 1000,
-  listOffsetMax: 100_000,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 

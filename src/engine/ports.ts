@@ -296,6 +296,8 @@ export interface Feed {
 
 /** Events of one stream come in order, each once, beginning with all that its worker still has. */
 export interface FeedListener {
+  /** False: events are to wait at their workers, which may leave some out. */
+  readonly hasRoom: boolean
   /** Before anything else of a stream, and again whenever more of it is to be heard. */
   positioned(position: FeedPosition): void
   /** `note` is JSON, valid until the call returns. */

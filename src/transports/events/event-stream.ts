@@ -95,6 +95,11 @@ export class EventStream {
     return this.isReady && !this.isClosed && (this.cursor < this.history.head || this.dropped > 0)
   }
 
+  /** Events that it has not looked at. */
+  get lag(): number {
+    return this.history.head - this.cursor
+  }
+
   get hasRoom(): boolean {
     return this.sink.unsentBytes <= limits.subscriberBytesMax
   }

@@ -133,6 +133,14 @@ export class EventStreams implements FeedListener {
 
   // ── FeedListener ──────────────────────────────────────────────────────────
 
+  /** Somebody is nearly up to date, or comes. */
+  get hasRoom(): boolean {
+    for (const stream of this.streams) {
+      if (!stream.isReady || stream.lag < limits.eventLagMax) return true
+    }
+    return this.streams.size === 0
+  }
+
   positioned(position: FeedPosition): void {
     const isNew = this.known.open(position)
     const known = this.known.get(position.stream)

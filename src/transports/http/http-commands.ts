@@ -10,7 +10,7 @@ import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
 import type { Admission, Subject } from '../auth/admission.ts'
 import type { Answer, Caller } from '../caller.ts'
-import { sendBody, sendRefusal } from './answers.ts'
+import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
 import { codeOf, isOk } from './reply-lines.ts'
 
@@ -71,5 +71,6 @@ export class HttpCommands {
 /** A refusal's line is a body as it is. */
 export function sendRefused(reply: FastifyReply, line: Buffer): FastifyReply {
   const code = codeOf(line) as RefusalCode
-  return sendBody(reply.code(statusOf[code]).headers(headersOf(code)), line)
+  setHeaders(reply, headersOf(code))
+  return sendBody(reply.code(statusOf[code]), line)
 }

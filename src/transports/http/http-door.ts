@@ -27,7 +27,14 @@ import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
-import { commonHeaders, type Ending, JSON_TYPE, sendHttpRefusal, sendRefusal } from './answers.ts'
+import {
+  commonHeaders,
+  type Ending,
+  JSON_TYPE,
+  sendHttpRefusal,
+  sendRefusal,
+  setHeaders,
+} from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
 import type { HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
@@ -125,6 +132,14 @@ export class HttpDoor implements Door {
     takeJsonBodies(app)
     answerErrors(app, paths)
     app.addHook('onRequest', (request, reply, done) => this.lookAt(request, reply, done))
+    // Of answers that the framework sends; `sendBody` does it by itself.
+    app.addHook('onSend', (_request, reply, _payload, sent) => {
+      for (const [name, value] of Object.entries(commonHeaders)) {
+        if (!reply.hasHeader(name)) reply.header(name, value)
+      }
+      if (this.ending.now) reply.header('connection', 'close')
+      sent()
+    })
     app.addHook('preClose', (done) => {
       polls.endAll()
       done()
@@ -179,12 +194,11 @@ export class HttpDoor implements Door {
 
   private lookAt(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     const { origins, bearer } = this.deps
-    reply.headers(commonHeaders)
     request.principal = nobody
     const { headers } = request.raw
     const access = request.routeOptions.config.access ?? 'token'
     if (access === 'public') return done()
-    if (headers.origin !== undefined) reply.headers(origins.corsHeaders(headers) ?? {})
+    if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
     if (access === 'own') return done()
     if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
     const verdict = bearer.principalOf(
@@ -225,6 +239,5 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
 
 /** The path or its parameters could not be read: no hook has run. */
 function answerEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers(commonHeaders)
   answerError(error, request, reply)
 }

@@ -3,7 +3,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '../../engine/limits.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { sendHttpRefusal, sendRefusal } from './answers.ts'
+import { sendHttpRefusal, sendRefusal, setHeaders } from './answers.ts'
 import { refusedByHttp } from './http-refusal.ts'
 import type { RoutePaths } from './route-paths.ts'
 
@@ -26,6 +26,8 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
+  // What is left of the body is not read.
+  if (request.raw.complete === false) setHeaders(reply, { connection: 'close' })
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return sendHttpRefusal(

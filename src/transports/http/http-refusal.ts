@@ -37,6 +37,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   job_not_found: 404,
   job_not_active: 409,
   job_not_cancellable: 409,
+  job_not_delayed: 409,
   stale_token: 409,
   dependency_invalid: 400,
   cron_not_found: 404,

@@ -27,6 +27,7 @@ export function readCommand(fields: FrameFields, into: Command): void {
   if (((requiredOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
   switch (into.op) {
     case Op.PUSH:
+      into.isFull = fields.optBool(Field.full)
       readJob(fields, into.jobs)
       return
     case Op.PULL:

@@ -135,7 +135,7 @@ export const jobFields = setOf(jobFieldNames)
 const pullOptions: readonly FieldName[] = ['wait', 'lease', 'token', 'release_on_close']
 
 const rows: Readonly<Record<keyof typeof Op, Row>> = {
-  PUSH: row(['queue', 'data'], jobFieldNames),
+  PUSH: row(['queue', 'data'], [...jobFieldNames, 'full']),
   PUSHB: row(['queue', 'jobs']),
   PULL: row(['queue'], pullOptions),
   PULLB: row(['queue', 'count'], pullOptions),

@@ -13,7 +13,7 @@ interface InQueue {
 }
 
 const listFields = {
-  count: uint({ description: 'at most', max: limits.listMax, default: 100 }),
+  count: uint({ description: 'at most', max: limits.listCountMax, default: 100 }),
 }
 
 export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {

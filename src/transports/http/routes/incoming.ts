@@ -4,8 +4,8 @@ import { refusals } from '../../../engine/refusal.ts'
 import { frameOf, isJson } from '../../wire/frames.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { bodyOf } from '../json-bodies.ts'
-import { anyJson, describeRoute, pushed } from '../schemas.ts'
-import { push } from './pushes.ts'
+import { jobBody } from '../reply-lines.ts'
+import { anyJson, describeRoute, ref } from '../schemas.ts'
 
 export const incomingRoutes: RoutePlugin = (app, { commands }) => {
   app.post<{ Params: { queue: string } }>(
@@ -14,7 +14,7 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
       schema: describeRoute({
         tag: 'jobs',
         summary: 'Push any JSON as the data of a job',
-        data: pushed,
+        data: ref('Job'),
         path: ['queue'],
         body: anyJson,
       }),
@@ -24,9 +24,9 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
       const data = bodyOf(request)
       // It becomes a part of a frame: what is no JSON could say more than its data.
       const frame = isJson(data)
-        ? frameOf('PUSH', { queue, data })
+        ? frameOf('PUSH', { queue, full: true, data })
         : refusals.invalid('the body is not JSON')
-      return push(commands, request, reply, queue, frame)
+      return commands.run(request, reply, 'PUSH', { queue }, frame, jobBody)
     },
   )
 }
