@@ -25,6 +25,9 @@ export const limits = {
   resultBytesMax: 1 * MIB,
   errorBytesMax: 8 * KIB,
   messageBytesMax: 8 * KIB,
+  logLineBytesMax: 4 * KIB,
+  /** Lines kept of one job, the newest. */
+  logLinesMax: 100,
   /** Nesting of `data`, `result` and every other JSON value a client sends. */
   jsonDepthMax: 64,
 

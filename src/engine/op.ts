@@ -37,6 +37,9 @@ export const Op = {
   PROMOTE: 34,
   LISTJOBS: 35,
   DRAIN: 36,
+  DELETEQUEUE: 37,
+  LOG: 38,
+  GETLOGS: 39,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -82,6 +85,9 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   PROMOTE: 'id',
   LISTJOBS: 'every',
   DRAIN: 'queue',
+  DELETEQUEUE: 'queue',
+  LOG: 'id',
+  GETLOGS: 'id',
 }
 
 /** Op number → its name. */

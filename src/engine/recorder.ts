@@ -59,6 +59,8 @@ export const RecordKind = {
   deadLetteredAt: 30,
   promotedNow: 31,
   cleared: 32,
+  queueReset: 33,
+  logged: 34,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -185,6 +187,11 @@ export class Recorder {
     job.evolveProgressed(this.state, seq, progress, message)
   }
 
+  logged(seq: Seq, nowMs: number, line: string): void {
+    this.log?.append(this.writer.begin(RecordKind.logged).f64(seq).f64(nowMs).text(line).end())
+    job.evolveLogged(this.state, seq, nowMs, line)
+  }
+
   leaseExtended(seq: Seq, lengthMs: number, untilMs: number): void {
     if (this.log !== null) {
       const w = this.writer.begin(RecordKind.leaseExtended).f64(seq).f64(lengthMs)
@@ -216,6 +223,11 @@ export class Recorder {
       this.log.append(w.f64(from).f64(to).end())
     }
     evolveCleared(this.state, queue.no, states, from, to)
+  }
+
+  queueReset(queue: Queue): void {
+    this.log?.append(this.writer.begin(RecordKind.queueReset).u32(queue.no).end())
+    configured.evolveQueueReset(this.state, queue.no)
   }
 
   queueClosed(queue: Queue): void {

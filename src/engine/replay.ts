@@ -118,6 +118,9 @@ export class Replay {
       case RecordKind.progressed:
         job.evolveProgressed(state, r.f64(), r.u8(), r.textOrNull())
         return true
+      case RecordKind.logged:
+        job.evolveLogged(state, r.f64(), r.f64(), r.text())
+        return true
       case RecordKind.leaseExtended:
         evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
         return true
@@ -138,6 +141,9 @@ export class Replay {
         return true
       case RecordKind.queueClosed:
         configured.evolveQueueClosed(state, r.u32())
+        return true
+      case RecordKind.queueReset:
+        configured.evolveQueueReset(state, r.u32())
         return true
       case RecordKind.paused:
         configured.evolvePaused(state, r.u32(), r.u8() === 1)

@@ -11,7 +11,7 @@ import { failClearings, finishClearings } from './clearing-step.ts'
 import type { Command } from './command.ts'
 import { ack, ackBatch } from './commands/ack.ts'
 import { cancel } from './commands/cancel.ts'
-import { drainQueue } from './commands/clear-queue.ts'
+import { deleteQueue, drainQueue } from './commands/clear-queue.ts'
 import {
   deleteCron,
   listCrons,
@@ -30,6 +30,7 @@ import {
   holderClosed,
   release,
 } from './commands/lease.ts'
+import { getLogs, log } from './commands/log.ts'
 import { getProgress, progress } from './commands/progress.ts'
 import { promote } from './commands/promote.ts'
 import { pull } from './commands/pull.ts'
@@ -74,8 +75,11 @@ handlers[Op.GETJOB] = getJob
 handlers[Op.GETSTATE] = getState
 handlers[Op.CANCEL] = cancel
 handlers[Op.PROGRESS] = progress
+handlers[Op.LOG] = log
+handlers[Op.GETLOGS] = getLogs
 handlers[Op.PROMOTE] = promote
 handlers[Op.DRAIN] = drainQueue
+handlers[Op.DELETEQUEUE] = deleteQueue
 handlers[Op.GETPROGRESS] = getProgress
 handlers[Op.DLQ] = listDead
 handlers[Op.RETRYDLQ] = retryDead

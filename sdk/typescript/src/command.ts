@@ -46,6 +46,11 @@ export function progressCommand(
   )
 }
 
+export const logCommand = (id: number, line: string, token?: number): Command =>
+  write('LOG', `${idField(id)},"line":${valueText(line)}${optionalNumber('token', token)}`)
+
+export const getLogsCommand = (id: number): Command => read('GETLOGS', idField(id))
+
 export const dlqCommand = (queue: string, count: number): Command =>
   read('DLQ', `${queueField(queue)},"count":${numberText(count)}`)
 
@@ -56,6 +61,8 @@ export const purgeDlqCommand = (queue: string, id?: number): Command =>
   write('PURGEDLQ', queueField(queue) + optionalNumber('id', id))
 
 export const drainCommand = (queue: string): Command => write('DRAIN', queueField(queue))
+export const deleteQueueCommand = (queue: string, force: boolean | undefined): Command =>
+  write('DELETEQUEUE', queueField(queue) + optionalValue('force', force))
 export const pauseCommand = (queue: string): Command => write('PAUSE', queueField(queue))
 export const resumeCommand = (queue: string): Command => write('RESUME', queueField(queue))
 

@@ -27,6 +27,7 @@ import type {
   Health,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -290,6 +291,15 @@ export class FlashQClient extends Emitter<FlashQEvents> {
     return this.#call(command, reply.readNothing)
   }
 
+  /** Notes a line of at most 4 KiB with a job that is not completed. */
+  async log(jobId: number, line: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.logCommand(jobId, line, options?.token), reply.readNothing)
+  }
+
+  async getLogs(jobId: number): Promise<JobLogs> {
+    return this.#call(commands.getLogsCommand(jobId), reply.readLogs)
+  }
+
   async getProgress(jobId: number): Promise<JobProgress> {
     return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
   }
@@ -318,6 +328,14 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   /** Takes out what is waiting or delayed, as if cancelled. Returns how many. */
   async drain(queue: string): Promise<number> {
     return this.#call(commands.drainCommand(queue), reply.readCount)
+  }
+
+  /**
+   * Takes out all jobs that are not completed, dead letters included, and clears its settings. Returns how many. Rejects
+   * with `queue_busy` while jobs are active, unless `force` cancels these too.
+   */
+  async deleteQueue(queue: string, options: { force?: boolean | undefined } = {}): Promise<number> {
+    return this.#call(commands.deleteQueueCommand(queue, options.force), reply.readCount)
   }
 
   async pause(queue: string): Promise<void> {

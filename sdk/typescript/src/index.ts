@@ -33,6 +33,7 @@ export type {
   JobEvent,
   JobFilter,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,

@@ -119,6 +119,13 @@ export interface JobPage<T = unknown, R = unknown> {
   cursor: string | null
 }
 
+export interface JobLogs {
+  /** The newest 100, oldest first; `at` in Unix ms. */
+  logs: { at: number; line: string }[]
+  /** How many lines were before these. */
+  dropped: number
+}
+
 export interface JobProgress {
   /** 0–100. */
   progress: number

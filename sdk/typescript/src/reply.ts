@@ -10,6 +10,7 @@ import type {
   Health,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -37,6 +38,8 @@ export interface Reply {
   readonly finished_at?: unknown
   readonly progress?: unknown
   readonly cursor?: unknown
+  readonly logs?: unknown
+  readonly dropped?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
   readonly metrics?: unknown
@@ -136,6 +139,11 @@ export function readProgress(reply: Reply): JobProgress {
     progress: nested.progress,
     message: typeof nested.message === 'string' ? nested.message : null,
   }
+}
+
+export function readLogs({ logs, dropped }: Reply): JobLogs {
+  if (!Array.isArray(logs)) throw unexpected('GETLOGS', 'no logs')
+  return { logs: logs as JobLogs['logs'], dropped: typeof dropped === 'number' ? dropped : 0 }
 }
 
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]

@@ -25,6 +25,8 @@ export interface JobContext {
   /** Names this delivery. */
   readonly token: number | undefined
   progress(value: number, message?: string): Promise<void>
+  /** Notes a line of at most 4 KiB with the job. */
+  log(line: string): Promise<void>
 }
 
 export type Processor<T, R> = (job: Job<T>, context: JobContext) => R | Promise<R>
@@ -289,6 +291,7 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
       },
       token: held.token,
       progress: (value, message) => client.progress(held.id, value, message, { token: held.token }),
+      log: (line) => client.log(held.id, line, { token: held.token }),
     }
   }
 

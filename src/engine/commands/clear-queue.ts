@@ -16,6 +16,8 @@ import type { ShardContext } from '../shard-context.ts'
 const NONE_REFUSED: readonly never[] = []
 
 const WAITING = stateBit(JobState.waiting) | stateBit(JobState.delayed)
+const IDLE = WAITING | stateBit(JobState.parked) | stateBit(JobState.failed)
+const UNFINISHED = IDLE | stateBit(JobState.active)
 
 export function drainQueue(ctx: ShardContext, command: Command, reply: Reply): void {
   const queue = queueToClear(ctx, command, reply)
@@ -25,6 +27,28 @@ export function drainQueue(ctx: ShardContext, command: Command, reply: Reply): v
     states: WAITING,
     done: (count) => reply.counted(count, NONE_REFUSED),
     failed: () => reply.refused(refusals.interrupted),
+  })
+}
+
+export function deleteQueue(ctx: ShardContext, command: Command, reply: Reply): void {
+  const queue = queueToClear(ctx, command, reply)
+  if (queue === null) return
+  if (queue.active > 0 && !command.isForced) return reply.refused(refusals.queueBusy(queue.active))
+  // What is handed out meanwhile would be neither deleted nor refused.
+  queue.deletions++
+  beginClearing(ctx, {
+    queue,
+    states: command.isForced ? UNFINISHED : IDLE,
+    done: (count) => {
+      queue.deletions--
+      if (ctx.state.findQueue(queue.no) === queue) ctx.record.queueReset(queue)
+      ctx.markDirty(queue)
+      reply.counted(count, NONE_REFUSED)
+    },
+    failed: () => {
+      queue.deletions--
+      reply.refused(refusals.interrupted)
+    },
   })
 }
 

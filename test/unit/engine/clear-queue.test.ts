@@ -177,3 +177,105 @@ describe('DRAIN', () => {
     expect(all[1]?.answer?.ids).toEqual([STEP])
   })
 })
+
+describe('DELETEQUEUE', () => {
+  const remove = (options: object = {}) => q.send({ cmd: 'DELETEQUEUE', queue: here, ...options })
+
+  it('takes out everything that is not completed, and nothing shows the queue', () => {
+    const done = q.push(here)
+    q.ack(q.pull(here)?.id ?? 0, { result: 1 })
+    const dead = q.push(here, 1, { max_attempts: 1 })
+    q.pull(here)
+    q.fail(dead)
+    const child = q.push(here, 1, { depends_on: [q.push(there)] })
+    q.push(here, 1, { delay: 1000 })
+    q.push(here, 1, { unique_key: 'k' })
+    for (const cmd of ['RATELIMIT', 'SETCONCURRENCY']) q.send({ cmd, queue: here, limit: 5 })
+    q.send({ cmd: 'PAUSE', queue: here })
+    q.seen.length = 0
+    expect(remove()).toEqual({ ok: true, ids: [4] })
+    expect(q.queue(here)).toBe(undefined)
+    expect([q.state(dead), q.state(child)]).toEqual(['unknown', 'unknown'])
+    expect(q.dead(here)).toEqual([])
+    expect(q.send({ cmd: 'GETRESULT', id: done }).result).toBe(1)
+    // A dead letter has had its event.
+    expect(q.events('cancelled')).toHaveLength(3)
+    q.crash(SHARD)
+    expect(q.queue(here)).toBe(undefined)
+    const next = q.push(here, 2, { unique_key: 'k' })
+    expect(q.pull(here)?.id).toBe(next)
+    expect(q.queue(here)).toMatchObject({
+      paused: false,
+      rate_limit: null,
+      concurrency_limit: null,
+    })
+  })
+
+  it('is refused while jobs are active, unless it is forced; their consumers learn it at the ack', () => {
+    const id = q.push(here)
+    const token = q.pull(here, { token: true })?.token
+    const child = q.push(there, 1, { depends_on: [id] })
+    expect(remove()).toMatchObject({ ok: false, code: 'queue_busy' })
+    expect(remove({ force: false })).toMatchObject({ ok: false, code: 'queue_busy' })
+    expect(q.state(id)).toBe('active')
+    expect(remove({ force: true })).toEqual({ ok: true, ids: [1] })
+    expect(q.stats().processing).toBe(0)
+    expect(q.ack(id)).toMatchObject({ code: 'job_not_found' })
+    expect(q.ack(id, { token })).toMatchObject({ code: 'stale_token' })
+    expect(q.state(child)).toBe('failed')
+    expect(remove({ force: 'yes' })).toMatchObject({ code: 'invalid' })
+  })
+
+  it('tells those that wait for its jobs how these ended', () => {
+    const dead = q.push(here, 1, { max_attempts: 1 })
+    q.pull(here)
+    q.fail(dead)
+    const waiting = q.push(here)
+    remove()
+    const ofDead = q.push(there, 1, { depends_on: [dead] })
+    const ofWaiting = q.push(there, 1, { depends_on: [waiting] })
+    expect([q.job(ofDead)?.progress_msg, q.job(ofWaiting)?.progress_msg]).toEqual([
+      `Dependency ${dead} failed`,
+      `Dependency ${waiting} was cancelled`,
+    ])
+  })
+
+  it('hands nothing out until it is through, and leaves what was pushed meanwhile', () => {
+    unwatched()
+    pushMany(2 * STEP)
+    q.send({ cmd: 'PAUSE', queue: here })
+    const pending = q.execute({ cmd: 'DELETEQUEUE', queue: here }, 1)
+    q.send({ cmd: 'RESUME', queue: here })
+    const waiting = q.start({ cmd: 'PULL', queue: here })
+    const late = q.push(here)
+    expect(waiting.answer).toBe(null)
+    expect(turnsUntilAnswered(pending)).toBe(1)
+    expect(pending.answer).toEqual({ ok: true, ids: [2 * STEP] })
+    expect(waiting.answer?.job?.id).toBe(late)
+    expect(q.queue(here)).toMatchObject({ pending: 0, processing: 1 })
+  })
+
+  it('lets a queue go on where it could not be brought to its end', () => {
+    unwatched()
+    pushMany(2 * STEP)
+    const pending = q.execute({ cmd: 'DELETEQUEUE', queue: here }, 1)
+    shard().failWork()
+    expect(pending.answer).toMatchObject({ code: 'outcome_unknown' })
+    expect(q.pull(here)).not.toBe(null)
+  })
+
+  it('of a queue that nobody knows is 0', () => {
+    expect(remove()).toEqual({ ok: true, ids: [0] })
+    expect(q.queues()).toEqual([])
+  })
+
+  it('frees the slots of a limit for whoever pulls next', () => {
+    q.send({ cmd: 'SETCONCURRENCY', queue: here, limit: 1 })
+    q.push(here)
+    q.pull(here)
+    const waiting = q.start({ cmd: 'PULL', queue: here })
+    remove({ force: true })
+    const next = q.push(here)
+    expect(waiting.answer?.job?.id).toBe(next)
+  })
+})
