@@ -93,6 +93,23 @@ describe('over HTTP', () => {
     ],
     ['getResult', () => client.getResult(7), 'GET /jobs/7/result', [1], [1]],
     ['cancel', () => client.cancel(7), 'POST /jobs/7/cancel {}', null, undefined],
+    ['promote', () => client.promote(7), 'POST /jobs/7/promote {}', null, undefined],
+    ['log', () => client.log(7, 'hello'), 'POST /jobs/7/logs {"line":"hello"}', null, undefined],
+    ['drain', () => client.drain('q'), 'POST /queues/q/drain {}', 3, 3],
+    [
+      'deleteQueue',
+      () => client.deleteQueue('q', { force: true }),
+      'DELETE /queues/q?force=true',
+      3,
+      3,
+    ],
+    [
+      'listJobs',
+      () => client.listJobs({ state: 'failed', text: 'a b', limit: 2 }),
+      'GET /jobs?state=failed&text=a+b&limit=2',
+      { jobs: [job(7)], cursor: 'c' },
+      { jobs: [job(7)], cursor: 'c' },
+    ],
     [
       'progress',
       () => client.progress(7, 50, 'half'),

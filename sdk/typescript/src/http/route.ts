@@ -9,11 +9,14 @@
 import { FlashQError } from '../errors.ts'
 import type { Reply } from '../reply.ts'
 
+/** With `data` and what may stand beside it. */
+type Answer = Readonly<Record<string, unknown>>
+
 interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE'
   /** `{}` is what the command is about. */
   readonly path: string
-  readonly reply: (data: unknown, about: string) => Reply
+  readonly reply: (data: unknown, about: string, answer: Answer) => Reply
 }
 
 export interface HttpCall {
@@ -22,7 +25,7 @@ export interface HttpCall {
   readonly path: string
   /** JSON, or null for none. */
   readonly body: string | null
-  readonly reply: (data: unknown) => Reply
+  readonly reply: (data: unknown, answer: Answer) => Reply
 }
 
 const done = (): Reply => ({ ok: true })
@@ -52,6 +55,12 @@ const ROUTES: Readonly<Record<string, Route>> = {
   GETSTATE: { method: 'GET', path: '/jobs/{}/state', reply: flat },
   GETRESULT: { method: 'GET', path: '/jobs/{}/result', reply: under('result') },
   GETPROGRESS: { method: 'GET', path: '/jobs/{}/progress', reply: progress },
+  PROMOTE: { method: 'POST', path: '/jobs/{}/promote', reply: done },
+  LOG: { method: 'POST', path: '/jobs/{}/logs', reply: done },
+  GETLOGS: { method: 'GET', path: '/jobs/{}/logs', reply: flat },
+  LISTJOBS: { method: 'GET', path: '/jobs', reply: jobPage },
+  DRAIN: { method: 'POST', path: '/queues/{}/drain', reply: counted },
+  DELETEQUEUE: { method: 'DELETE', path: '/queues/{}', reply: counted },
   CANCEL: { method: 'POST', path: '/jobs/{}/cancel', reply: done },
   PROGRESS: { method: 'POST', path: '/jobs/{}/progress', reply: done },
   DLQ: { method: 'GET', path: '/queues/{}/dlq', reply: under('jobs') },
@@ -90,14 +99,19 @@ export function httpCallOf(name: string, fields: string): HttpCall {
     method: route.method,
     path: hasBody ? path : path + queryOf(rest),
     body: hasBody ? `{${rest.slice(1)}}` : null,
-    reply: (data) => route.reply(data, about),
+    reply: (data, answer) => route.reply(data, about, answer),
   }
 }
 
 function deadLetterCall(route: Route, fields: string, id: string): HttpCall {
   const [queue] = split(fields)
   const path = route.path.replace('{}', () => encodeURIComponent(queue)).replace('{id}', id)
-  return { method: route.method, path, body: null, reply: (data) => route.reply(data, queue) }
+  return {
+    method: route.method,
+    path,
+    body: null,
+    reply: (data, answer) => route.reply(data, queue, answer),
+  }
 }
 
 /** What a command is about, and the fields that follow. */
@@ -120,6 +134,11 @@ function queryOf(rest: string): string {
 function jobWithState(data: unknown): Reply {
   const { state, result, error, finished_at, ...job } = data as Record<string, unknown>
   return { ok: true, job: 'id' in job ? job : null, state, result, error, finished_at }
+}
+
+/** The list is the data, as it always was; the cursor stands beside it. */
+function jobPage(data: unknown, _about: string, { cursor }: Answer): Reply {
+  return Array.isArray(data) ? { ok: true, jobs: data, cursor } : flat(data)
 }
 
 function progress(data: unknown, about: string): Reply {
