@@ -51,7 +51,7 @@ export type {
 export { JsonText } from './json-text.ts'
 export { FlashQ, FlashQ as default } from './node-flashq.ts'
 export { Worker } from './node-worker.ts'
-export type { ClientOptions } from './options.ts'
+export type { ClientOptions, TlsOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
 export {
   type JobContext,

@@ -136,6 +136,7 @@ describe('the URL of a server', () => {
       port: 7000,
       token: 't@k',
     })
+    expect(optionsOfUrl('flashqs://h:1')).toEqual({ host: 'h', port: 1, tls: true })
     expect(optionsOfUrl('unix:/run/f.sock')).toEqual({ socketPath: '/run/f.sock' })
     expect(optionsOfUrl('unix:///run/f.sock')).toEqual({ socketPath: '/run/f.sock' })
     expect(optionsOfUrl('http://h:6790')).toEqual({ httpUrl: 'http://h:6790/' })
