@@ -18,6 +18,10 @@ interface End {
   readonly err: string
 }
 
+/** What --json prints: the expectations say what must be in it. */
+// biome-ignore lint/suspicious/noExplicitAny: as JSON.parse has it
+type Said = any
+
 class Command {
   readonly child: ChildProcess
   readonly ended: Promise<End>
@@ -68,9 +72,12 @@ let queues = 0
 
 describe.each(doors)('flashq over $door', ({ door, url }) => {
   const flashq = (...args: string[]): Promise<End> => new Command(url(), args).ended
-  const json = async (...args: string[]): Promise<any> =>
+  const json = async (...args: string[]): Promise<Said> =>
     JSON.parse((await flashq(...args, '--json')).out)
-  const newQueue = (): string => `cli-${door}-${(queues += 1)}`
+  const newQueue = (): string => {
+    queues += 1
+    return `cli-${door}-${queues}`
+  }
 
   it('pushes, shows, pulls and acknowledges a job', async () => {
     const queue = newQueue()

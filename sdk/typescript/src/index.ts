@@ -53,6 +53,13 @@ export { FlashQ, FlashQ as default } from './node-flashq.ts'
 export { Worker } from './node-worker.ts'
 export type { ClientOptions, TlsOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
+export type {
+  Webhook,
+  WebhookAttempt,
+  WebhookChanges,
+  WebhookEvent,
+  WebhookOptions,
+} from './webhook.ts'
 export {
   type JobContext,
   JobWorker,

@@ -13,7 +13,7 @@ import type { Reply } from '../reply.ts'
 type Answer = Readonly<Record<string, unknown>>
 
 interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** `{}` is what the command is about. */
   readonly path: string
   readonly reply: (data: unknown, about: string, answer: Answer) => Reply
@@ -73,6 +73,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   CRON: { method: 'POST', path: '/crons/{}', reply: done },
   CRONDELETE: { method: 'DELETE', path: '/crons/{}', reply: cronDeleted },
   CRONLIST: { method: 'GET', path: '/crons', reply: under('crons') },
+  WEBHOOK: { method: 'POST', path: '/webhooks', reply: under('id') },
+  'WEBHOOK id': { method: 'PATCH', path: '/webhooks/{}', reply: under('id') },
+  WEBHOOKDELETE: { method: 'DELETE', path: '/webhooks/{}', reply: webhookDeleted },
+  WEBHOOKLIST: { method: 'GET', path: '/webhooks', reply: under('webhooks') },
+  WEBHOOKLOG: { method: 'GET', path: '/webhooks/{}/deliveries', reply: under('deliveries') },
   RATELIMIT: { method: 'POST', path: '/queues/{}/rate-limit', reply: done },
   RATELIMITCLEAR: { method: 'DELETE', path: '/queues/{}/rate-limit', reply: done },
   PAUSE: { method: 'POST', path: '/queues/{}/pause', reply: done },
@@ -88,13 +93,14 @@ const ROUTES: Readonly<Record<string, Route>> = {
 /** Throws for a command that HTTP does not have. `fields` as in the line protocol. */
 export function httpCallOf(name: string, fields: string): HttpCall {
   // One dead letter has a path of its own.
-  const [, id] = /^(?:RETRY|PURGE)DLQ .*,"id":(\d+)$/s.exec(`${name} ${fields}`) ?? []
-  const route = ROUTES[id === undefined ? name : `${name} id`]
+  const [, letter] = /^(?:RETRY|PURGE)DLQ .*,"id":(\d+)$/s.exec(`${name} ${fields}`) ?? []
+  const isKnown = letter !== undefined || (name === 'WEBHOOK' && fields.startsWith(',"id":'))
+  const route = ROUTES[isKnown ? `${name} id` : name]
   if (route === undefined) throw new FlashQError('unsupported', `HTTP has no ${name}`)
-  if (id !== undefined) return deadLetterCall(route, fields, id)
+  if (letter !== undefined) return deadLetterCall(route, fields, letter)
   const [about, rest] = route.path.includes('{}') ? split(fields) : ['', fields]
   const path = route.path.replace('{}', () => encodeURIComponent(about))
-  const hasBody = route.method === 'POST'
+  const hasBody = route.method === 'POST' || route.method === 'PATCH'
   return {
     method: route.method,
     path: hasBody ? path : path + queryOf(rest),
@@ -146,8 +152,13 @@ function progress(data: unknown, about: string): Reply {
   return { ok: true, progress: { id: Number(about), progress: value, message } }
 }
 
-/** HTTP does not mind a cron that is not there; the command does. */
+/** HTTP does not mind what is not there; the command does. */
 function cronDeleted(data: unknown): Reply {
   if (data === true) return { ok: true }
   return { ok: false, error: 'Cron job not found', code: 'cron_not_found' }
+}
+
+function webhookDeleted(data: unknown): Reply {
+  if (data === true) return { ok: true }
+  return { ok: false, error: 'Webhook not found', code: 'webhook_not_found' }
 }
