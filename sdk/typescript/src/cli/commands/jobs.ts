@@ -5,7 +5,7 @@ import type { Flags } from '../flag.ts'
 import { JOB_COLUMNS } from '../job-lines.ts'
 import { type Column, tableLines } from '../table.ts'
 
-export const STATES: readonly Exclude<JobState, 'unknown'>[] = [
+const STATES: readonly Exclude<JobState, 'unknown'>[] = [
   'waiting',
   'delayed',
   'active',
