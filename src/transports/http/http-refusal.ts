@@ -31,6 +31,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   auth_throttled: 429,
   forbidden: 403,
   queue_name_invalid: 400,
+  queue_busy: 409,
   data_too_large: 413,
   duplicate_key: 409,
   limit_exceeded: 400,

@@ -37,6 +37,13 @@ export const runRoutes: RoutePlugin = (app, deps) => {
   single('HEARTBEAT', 'heartbeat', 'Hold a lease on', optional({ lease, token }))
   single('RELEASE', 'release', 'Give a job back, no run counted', optional({ token }))
 
+  single(
+    'LOG',
+    'logs',
+    'Keep a line with a job',
+    objectOf({ line: { type: 'string', maxLength: 4096 }, token }, ['line']),
+  )
+
   const many = (op: OpName, path: string, summary: string, more: Record<string, object>): void => {
     app.post(
       `/jobs/${path}`,
