@@ -27,6 +27,8 @@ import { durableLife } from './scenarios/durable-life.ts'
 import { durableSingle } from './scenarios/durable-single.ts'
 import { durableSnapshot } from './scenarios/durable-snapshot.ts'
 import { durableStart } from './scenarios/durable-start.ts'
+import { events } from './scenarios/events.ts'
+import { grpc } from './scenarios/grpc.ts'
 import { http } from './scenarios/http.ts'
 import { owner } from './scenarios/owner.ts'
 import { queues } from './scenarios/queues.ts'
@@ -42,7 +44,9 @@ const scenarios: Scenario[] = [
   consumers,
   queues,
   owner,
+  events,
   client,
+  grpc,
   http,
   bullmq,
   bunqueue,
@@ -112,6 +116,7 @@ async function runOne(scenario: Scenario, options: Options, report: Report): Pro
     report,
     load: startLoadDriver('load process'),
     probe: startLoadDriver('probe process'),
+    extra: startLoadDriver('extra process'),
     foreign: target !== undefined,
     startServer: async (workers, more = {}) =>
       target === undefined
@@ -125,7 +130,7 @@ async function runOne(scenario: Scenario, options: Options, report: Report): Pro
     log,
   }
   await scenario.run(bench)
-  await Promise.all([bench.load.end(), bench.probe.end()])
+  await Promise.all([bench.load.end(), bench.probe.end(), bench.extra.end()])
   log(`  took ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
 }
 

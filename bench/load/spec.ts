@@ -36,6 +36,18 @@ export interface PushSpec {
   side?: Side
 }
 
+/** PushBatch over gRPC, one call at a time on each connection. */
+export interface GrpcPushSpec {
+  kind: 'grpc-push'
+  at: Address
+  queue: string
+  connections: number
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
 /** POST of one job (`batch` 0) or of many, one request at a time on each connection. */
 export interface HttpPushSpec {
   kind: 'http-push'
@@ -108,6 +120,15 @@ export interface SubscribeSpec {
   queues: string[]
 }
 
+/** Clients of event streams over HTTP, which read and drop what they get until stopped. */
+export interface StreamsSpec {
+  kind: 'streams'
+  /** Of HTTP. */
+  at: Address
+  path: string
+  count: number
+}
+
 /** The product's own client: many pushes at once, or each awaited. */
 export interface ClientSpec {
   kind: 'client'
@@ -121,12 +142,14 @@ export interface ClientSpec {
 
 export type LoadSpec =
   | PushSpec
+  | GrpcPushSpec
   | HttpPushSpec
   | DrainSpec
   | CycleSpec
   | RelaySpec
   | AskSpec
   | SubscribeSpec
+  | StreamsSpec
   | ClientSpec
 
 export interface Percentiles {
@@ -146,6 +169,10 @@ export interface LoadResult {
   latencyMs?: Percentiles
   /** How late the generator itself sent, against its schedule. */
   lateMs?: Percentiles
-  /** Lines received by a subscriber. */
+  /** Lines received by a subscriber; events, by the first one of several streams. */
   lines?: number
+  /** Received by all streams. */
+  bytes?: number
+  /** Events that the first stream was told it has missed. */
+  dropped?: number
 }

@@ -12,6 +12,8 @@ export interface Bench {
   load: LoadDriver
   /** A second one, for probes and subscribers that run beside a load. */
   probe: LoadDriver
+  /** A third one. */
+  extra: LoadDriver
   /** True when a server that already runs is measured: it is the only one, and its workers are its own business. */
   foreign: boolean
   /** The server under test, fresh (unless foreign). `workers` undefined is the product's default. */

@@ -28,6 +28,8 @@ export class Child {
   evacuated = false
   /** By the primary. */
   killed = false
+  /** It has streams that hear events. */
+  hearing = false
   /** As it last reported. */
   jobs = 0
   /** The newest table that was sent, and the newest that it has applied. */
@@ -53,6 +55,7 @@ export class Child {
     this.leaving = false
     this.evacuated = false
     this.killed = false
+    this.hearing = false
     this.jobs = 0
     this.sentVersion = 0
     this.appliedVersion = 0
@@ -62,6 +65,7 @@ export class Child {
     this.process = null
     this.linked = false
     this.opened = false
+    this.hearing = false
   }
 
   send(message: ToWorker): void {

@@ -15,6 +15,7 @@ import { limits } from '../engine/limits.ts'
 import type {
   Clock,
   Gate,
+  NoteSink,
   ParentMail,
   ReplySlot,
   Session,
@@ -23,6 +24,8 @@ import type {
   WireCodec,
 } from '../engine/ports.ts'
 import { NOBODY } from './assignment.ts'
+import { Chronicle, type Hearer } from './chronicle.ts'
+import { Feeds } from './feeds.ts'
 import { Gathers } from './gather.ts'
 import type { TableMessage } from './ipc.ts'
 import type { Link } from './link.ts'
@@ -49,14 +52,23 @@ export interface ExchangeOptions {
   readonly folder: string
   readonly clock: Clock
   readonly codec: WireCodec
-  readonly events: LocalEvents
+  readonly events: LocalEvents & LocalNotes
   readonly log: Log
   makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
   /** Null: jobs live in memory only. */
   readonly durable: DurableOptions | null
   readonly sendSocket: MovesDeps['send']
+  /** This worker has streams, or none any more: whoever starts anew must know. */
+  hearing(isHearing: boolean): void
   /** Something that can't be: the process should end. */
   bug(error: unknown): void
+}
+
+/** The events of this worker's own shards, for streams. */
+export interface LocalNotes {
+  sink: NoteSink | null
+  /** From now on these kinds of the queue's events are noted, and no others. */
+  hear(queue: string, kinds: number): void
 }
 
 /** Where shards outlive their worker. */
@@ -92,6 +104,7 @@ export class Exchange implements Gate {
   readonly hold: ReplyHold | null
   readonly turn = new Turn(() => this.ran())
   readonly moves: Moves
+  readonly feed: Feeds
   private readonly options: ExchangeOptions
   private readonly keeper: Keeper | null
   private readonly routes: Routes
@@ -100,6 +113,7 @@ export class Exchange implements Gate {
   private readonly gathers: Gathers
   private readonly mails: Mail
   private readonly subscriptions: Subscriptions
+  private readonly chronicle: Chronicle
   private readonly peers = new Set<Peer>()
   private readonly server: Server
   /** Shard → epoch in which this worker gave it back. */
@@ -157,6 +171,19 @@ export class Exchange implements Gate {
     const { turn } = this
     this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold, turn })
     const { events, sendSocket } = options
+    this.chronicle = new Chronicle({
+      worker,
+      clock,
+      noteOnly: (queue, kinds) => events.hear(queue, kinds),
+      schedule: () => this.turn.schedule(),
+    })
+    events.sink = this.chronicle
+    this.feed = new Feeds({
+      routes,
+      linkTo: (to) => links.to(to),
+      local: this.chronicle,
+      hearing: options.hearing,
+    })
     const takeOver = (from: number, no: number): void => this.takeOverFrom(from, no)
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
     const { router, subscriptions } = this
@@ -186,10 +213,14 @@ export class Exchange implements Gate {
   /** Everything recorded here is durable, and its shards are free: then this worker may end. */
   async handOverAll(): Promise<void> {
     await this.keeper?.stop()
+    this.chronicle.end()
+    this.turn.flushNow()
   }
 
   stop(): void {
     this.runner.stop()
+    this.feed.stop()
+    this.chronicle.stop()
     this.gathers.stop()
     this.router.stop()
     this.links.close()
@@ -247,6 +278,7 @@ export class Exchange implements Gate {
     const before = routes.others().map((worker) => [worker, routes.incarnationOf(worker)] as const)
     this.table = table
     this.updateRoutes(table)
+    this.chronicle.serving(table.heard)
     if (this.keeper === null) this.own(table.grants)
     else this.keeper.take(this.notGivenBack(table))
     for (const [worker, incarnation] of before) {
@@ -257,6 +289,7 @@ export class Exchange implements Gate {
     }
     this.mails.ownersChanged()
     this.subscriptions.ownersChanged()
+    this.feed.ownersChanged()
     this.moves.ownersChanged()
     this.retryHomeless()
     this.router.retryHeld()
@@ -308,6 +341,7 @@ export class Exchange implements Gate {
   }
 
   linkFrame(link: Link, kind: number, body: Buffer): void {
+    if (this.feed.frame(link, kind, body)) return
     this.moves.linkFrame(link, kind, body)
   }
 
@@ -315,6 +349,7 @@ export class Exchange implements Gate {
     this.gathers.workerLost(link.worker)
     this.router.lost(requests)
     this.moves.linkLost(link)
+    this.feed.linkLost(link)
   }
 
   bug(error: unknown): void {
@@ -346,6 +381,7 @@ export class Exchange implements Gate {
     runner.handOver()
     this.keeper?.look()
     if (this.draining) runner.endWaits()
+    this.chronicle.turnEnded()
   }
 
   gather(op: number, query: string, give: (part: Part) => void): void {
@@ -362,6 +398,14 @@ export class Exchange implements Gate {
 
   unsubscribeHere(queue: string, subscriber: Subscriber): void {
     this.options.events.unsubscribe(queue, subscriber)
+  }
+
+  hear(hearer: Hearer, queue: string, kinds: number): void {
+    this.chronicle.hear(hearer, queue, kinds)
+  }
+
+  forget(hearer: Hearer): void {
+    this.chronicle.forget(hearer)
   }
 
   takeOverFrom(worker: number, no: number): void {

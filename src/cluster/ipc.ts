@@ -6,7 +6,7 @@
 //     applied ───────────────────────────▶        so at most one table is on its way to a worker
 //     ◀───────────────────────────── open         every worker is linked: bind the listeners
 //     opened | failed ───────────────────▶
-//     reserve, released, load ───────────▶
+//     reserve, released, load, hearing ──▶
 //     serving ───────────────────────────▶        these shards are recovered (with a database)
 //     ◀──────────────────────────── lease         nobody else takes this node's shards until then
 //     move + socket ─────────────────────▶        this connection goes to another worker (moves.ts)
@@ -34,6 +34,8 @@ export interface TableMessage {
   readonly incarnations: readonly number[]
   /** For each shard that the receiver owns. */
   readonly grants: readonly Grant[]
+  /** Some worker has streams that hear events. */
+  readonly heard: boolean
 }
 
 /** Comes with the socket of a connection, which goes to the worker `to`. */
@@ -73,6 +75,8 @@ export type ToPrimary =
   | MoveMessage
   | { readonly kind: 'adopted'; readonly holder: number }
   | { readonly kind: 'load'; readonly jobs: number }
+  /** It has streams that hear events, or none any more. */
+  | { readonly kind: 'hearing'; readonly on: boolean }
   /** No connection is left, and none will come. */
   | { readonly kind: 'evacuated' }
   | { readonly kind: 'drained' }
@@ -107,7 +111,7 @@ export function readToWorker(message: unknown): ToWorker | null {
 
 export function readToPrimary(message: unknown): ToPrimary | null {
   if (!isRecord(message)) return null
-  const { kind, version, ports, text, shard, shards, jobs, to, holder, restart } = message
+  const { kind, version, ports, text, shard, shards, jobs, to, holder, on, restart } = message
   switch (kind) {
     case 'linked':
     case 'evacuated':
@@ -132,6 +136,8 @@ export function readToPrimary(message: unknown): ToPrimary | null {
       return isCount(holder) ? { kind, holder } : null
     case 'load':
       return isCount(jobs) ? { kind, jobs } : null
+    case 'hearing':
+      return typeof on === 'boolean' ? { kind, on } : null
     default:
       return null
   }
@@ -143,7 +149,8 @@ function isTable(message: Record<string, unknown>): boolean {
     isList(message['owners'], Number.isInteger) &&
     isList(message['epochs'], isCount) &&
     isList(message['incarnations'], isCount) &&
-    isList(message['grants'], isGrant)
+    isList(message['grants'], isGrant) &&
+    typeof message['heard'] === 'boolean'
   )
 }
 

@@ -15,6 +15,8 @@
 //   renameHolder [f64 from][f64 to]   renamed [f64 to]                       and goes on at another one
 //   moving [f64 holder][state]   moveAnswer [f64 holder][u8 ready]   moveOff [f64 holder]   arrived [f64 holder]
 //   takeOver [u32 no][u32 events][u16 worker][u32 its no][queue]   takenOver [u32 its no]   a subscription goes over
+//   hear [u8 kinds][queue]   positioned [f64 began][f64 floor][f64 head][u8 complete]   numbered events (feed-frames.ts)
+//   told [f64 seq][u8 kind][u16 queue bytes][queue][note]   skipped [f64 seq][f64 count]   broken [f64 seq]   feedOver []
 //
 // 1. Both ends are processes of one node and one version, so a malformed frame is a bug: the reader throws.
 // 2. After a request's line there is a newline: the scanner needs a byte that it may read past the end.
@@ -50,6 +52,12 @@ export const FrameKind = {
   arrived: 23,
   takeOver: 24,
   takenOver: 25,
+  hear: 26,
+  positioned: 27,
+  told: 28,
+  skipped: 29,
+  broken: 30,
+  feedOver: 31,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

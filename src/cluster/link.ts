@@ -167,6 +167,13 @@ export class Link implements FrameHandler {
     this.end(start)
   }
 
+  hear(queue: string, kinds: number): void {
+    const start = this.begin(FrameKind.hear)
+    this.outbox.writer.byte(kinds)
+    this.outbox.writer.utf8(queue)
+    this.end(start)
+  }
+
   unsubscribe(no: number): void {
     const start = this.begin(FrameKind.unsubscribe)
     putU32(this.outbox.writer, no)

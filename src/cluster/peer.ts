@@ -15,6 +15,7 @@ import type { HeldSlots } from '../engine/held-slots.ts'
 import { shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import type { ReplySlot, Subscriber, Unwritten, WireCodec } from '../engine/ports.ts'
+import type { Hearer } from './chronicle.ts'
 import {
   ANY_SHARD,
   beginFrame,
@@ -30,6 +31,7 @@ import {
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
 import { type Part, putPart } from './part.ts'
+import { PeerHearer } from './peer-hearer.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { reqIdOf } from './req-id.ts'
 import { isPull } from './request.ts'
@@ -54,6 +56,10 @@ export interface PeerHost {
   unsubscribeHere(queue: string, subscriber: Subscriber): void
   /** A subscription of that worker is about to be another one's. */
   takeOverFrom(worker: number, no: number): void
+  /** The worker of `hearer` asks for these kinds of events, 0 for none (any more). */
+  hear(hearer: Hearer, queue: string, kinds: number): void
+  /** Its worker is gone. */
+  forget(hearer: Hearer): void
   /** A frame of moves.ts; the body is valid only during the call. */
   peerFrame(peer: Peer, kind: number, body: Buffer): void
   bug(error: unknown): void
@@ -70,6 +76,7 @@ export class Peer implements FrameHandler {
   private readonly command = new Command()
   private readonly subscriptions = new Map<number, PeerSubscriber>()
   private fences: (readonly HeldSlots[])[] = []
+  private hearer: PeerHearer | null = null
 
   constructor(socket: Socket, host: PeerHost) {
     this.socket = socket
@@ -125,6 +132,9 @@ export class Peer implements FrameHandler {
       }
       case FrameKind.unsubscribe:
         return this.unsubscribe(bytes.readUInt32LE(from))
+      case FrameKind.hear:
+        this.hearer ??= new PeerHearer(this.outbox)
+        return host.hear(this.hearer, bytes.toString('utf8', from + 1, to), bytes[from] as number)
       case FrameKind.fenced:
         host.runner.freeSlots(this.fences.shift() ?? [])
         return
@@ -279,6 +289,7 @@ export class Peer implements FrameHandler {
     this.host.runner.freeSlots(this.fences.flat())
     this.fences = []
     for (const no of [...this.subscriptions.keys()]) this.unsubscribe(no)
+    if (this.hearer !== null) this.host.forget(this.hearer)
     this.host.peerClosed(this)
   }
 

@@ -284,6 +284,9 @@ export class Primary {
         child.jobs = message.jobs
         this.log.debug({ worker: child.index, jobs: message.jobs }, 'load')
         return this.evenOut()
+      case 'hearing':
+        child.hearing = message.on
+        return
       case 'adopted':
         return child.inHand?.adopted(message.holder)
       case 'evacuated':
@@ -415,6 +418,7 @@ export class Primary {
       epochs: this.table.epochsNow(),
       incarnations: this.children.map((each) => (each.linked ? each.incarnation : 0)),
       grants: this.table.grantsOf(child.index),
+      heard: this.children.some((each) => each.hearing),
     })
   }
 

@@ -1,10 +1,11 @@
 // Who on this worker listens to which queue, and where the events come from: the hub of this worker for
-// its own shards, a link for the others. When an owner changes, the subscription follows it.
+// its own shards, a link for the others. When an owner changes, the subscription follows it. One to all queues
+// is a subscription at every live worker; the subscriber is told when one of them dies, as it may have missed events.
 //
 //   a subscriber goes to another worker:   leave ──its list──▶ takeOver there ──▶ owner: the old one ends, the new one begins
 //                                            ◀──────────────── takenOver ──────────┘ in one step: no event is lost or doubled
 
-import type { Subscriber } from '../engine/ports.ts'
+import { ALL_QUEUES, type Subscriber } from '../engine/ports.ts'
 import { NOBODY } from './assignment.ts'
 import type { Links } from './links.ts'
 import type { Routes } from './routes.ts'
@@ -21,12 +22,19 @@ export interface LeftSubscription {
   readonly no: number
   readonly queue: string
   readonly events: number
+  /** Of one to all queues: the worker whose events it is about. */
+  readonly at: number
 }
+
+/** How many is not known. */
+const DROPPED_LINE = Buffer.from('{"event":"dropped"}\n')
 
 interface Subscription {
   readonly no: number
   readonly queue: string
   readonly subscriber: Subscriber
+  /** Of one to all queues: the worker whose events it is about; NOBODY of one to a queue, whose owner it follows. */
+  readonly at: number
   events: number
   /** The worker that sends the events, and its incarnation; NOBODY while there is none. */
   worker: number
@@ -60,25 +68,24 @@ export class Subscriptions {
   }
 
   subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void {
-    const known = this.bySubscriber.get(subscriber) ?? []
-    const same = known.find((subscription) => subscription.queue === queue)
-    if (same !== undefined) {
-      same.events |= events
-      same.leaving = false
-      same.waiting.push(done)
-      this.withdraw(same)
-      this.place(same)
-      return
+    if (queue !== ALL_QUEUES) return this.subscribeAt(NOBODY, queue, events, subscriber, done)
+    let open = 1
+    const placed = (): void => {
+      if (--open === 0) done()
     }
-    this.place(this.add(queue, events, subscriber, done))
+    for (const worker of this.everybody()) {
+      open++
+      this.subscribeAt(worker, queue, events, subscriber, placed)
+    }
+    placed()
   }
 
   /** All of this subscriber, which goes to another worker. Until `takenOver` they go on here. */
   leave(subscriber: Subscriber): LeftSubscription[] {
     const left: LeftSubscription[] = []
     for (const subscription of [...(this.bySubscriber.get(subscriber) ?? [])]) {
-      const { no, queue, events, worker } = subscription
-      left.push({ no, queue, events })
+      const { no, queue, events, at, worker } = subscription
+      left.push({ no, queue, events, at })
       subscription.leaving = true
       // It has no owner, who could say when it is taken over.
       if (worker === NOBODY) this.remove(subscription)
@@ -93,7 +100,7 @@ export class Subscriptions {
 
   /** Subscribes in place of one of worker `from`. `done` as in `subscribe`, and also when there is no owner now. */
   takeOver(left: LeftSubscription, from: number, subscriber: Subscriber, done: () => void): void {
-    const subscription = this.add(left.queue, left.events, subscriber, done)
+    const subscription = this.add(left.at, left.queue, left.events, subscriber, done)
     this.place(subscription, from, left.no)
     if (subscription.worker === NOBODY) answer(subscription)
   }
@@ -134,18 +141,57 @@ export class Subscriptions {
   }
 
   ownersChanged(): void {
-    for (const subscription of this.byNo.values()) {
-      const owner = this.routes.ownerOf(shardOfQueue(subscription.queue))
-      const incarnation = this.routes.incarnationOf(owner)
-      if (owner === subscription.worker && incarnation === subscription.incarnation) continue
+    const toAll = new Map<Subscriber, number>()
+    for (const subscription of [...this.byNo.values()]) {
+      const { at, worker, incarnation, leaving, subscriber, events } = subscription
+      const owner = this.ownerOf(subscription)
+      if (at !== NOBODY && !leaving) toAll.set(subscriber, events)
+      if (owner === worker && this.routes.incarnationOf(owner) === incarnation) continue
       this.withdraw(subscription)
+      const isGone = at !== NOBODY && this.routes.incarnationOf(at) !== incarnation
+      if (isGone && worker !== NOBODY) subscriber.event(DROPPED_LINE)
       // With its owner gone, whoever takes it over asks the new one.
-      if (subscription.leaving) this.remove(subscription)
+      if (leaving || (at !== NOBODY && owner === NOBODY)) this.remove(subscription)
       else this.place(subscription)
+    }
+    for (const [subscriber, events] of toAll) {
+      this.subscribe(ALL_QUEUES, events, subscriber, () => undefined)
     }
   }
 
+  /** `at` as in `Subscription`. */
+  private subscribeAt(
+    at: number,
+    queue: string,
+    events: number,
+    subscriber: Subscriber,
+    done: () => void,
+  ): void {
+    const known = this.bySubscriber.get(subscriber) ?? []
+    const same = known.find((each) => each.queue === queue && each.at === at)
+    if (same === undefined) return this.place(this.add(at, queue, events, subscriber, done))
+    same.waiting.push(done)
+    const isPlaced = same.worker !== NOBODY && !same.leaving && (events & ~same.events) === 0
+    // The owner has said so, or will.
+    if (isPlaced && at !== NOBODY) return same.waiting.length > 1 ? undefined : answer(same)
+    same.events |= events
+    same.leaving = false
+    this.withdraw(same)
+    this.place(same)
+  }
+
+  private everybody(): number[] {
+    return [this.routes.me, ...this.routes.others()]
+  }
+
+  /** Who is to send its events; NOBODY while there is none. */
+  private ownerOf({ at, queue }: Subscription): number {
+    if (at === NOBODY) return this.routes.ownerOf(shardOfQueue(queue))
+    return this.everybody().includes(at) ? at : NOBODY
+  }
+
   private add(
+    at: number,
     queue: string,
     events: number,
     subscriber: Subscriber,
@@ -156,6 +202,7 @@ export class Subscriptions {
       no: this.lastNo,
       queue,
       subscriber,
+      at,
       events,
       worker: NOBODY,
       incarnation: 0,
@@ -182,7 +229,7 @@ export class Subscriptions {
   private place(subscription: Subscription, from = NOBODY, its = 0): void {
     const { routes, links } = this
     const { no, queue, events, subscriber } = subscription
-    const owner = routes.ownerOf(shardOfQueue(queue))
+    const owner = this.ownerOf(subscription)
     if (owner === routes.me) {
       if (from !== NOBODY) this.takeOverFrom(from, its)
       this.local.subscribe(queue, events, subscriber)

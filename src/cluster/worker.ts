@@ -63,7 +63,7 @@ interface PrimaryHooks {
 }
 
 export interface WorkerOptions
-  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket'> {
+  extends Omit<ExchangeOptions, 'bug' | 'makeRunner' | 'durable' | 'sendSocket' | 'hearing'> {
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
@@ -109,7 +109,8 @@ class WorkerProcess {
       options.makeRunner(mail, hold, reserve)
     this.durable = kept
     const durable = kept === null ? null : this.durableOptions(kept)
-    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
+    const hearing = (on: boolean): void => tellPrimary({ kind: 'hearing', on })
+    this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, hearing, bug: die })
     const { moves } = this.exchange
     this.listeners = options.makeListeners(this.exchange, moves, {
       leads: () => kept === null || monotonicMs() < this.leaseUntilMs,

@@ -97,6 +97,34 @@ export const limits = {
   /** Unsent event bytes of one subscriber; above it events are dropped and counted. */
   subscriberBytesMax: 1 * MIB,
   subscriptionsPerConnectionMax: 1000,
+
+  /** Events that one worker tells to streams in a second, for long; what is beyond is counted, and told as dropped. */
+  eventsPerSecondMax: 50_000,
+  /** The same at once. */
+  eventBurstMax: 100_000,
+  /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
+  eventLagMax: 4096,
+  /** Of its own events, what a worker keeps for those who come back. */
+  eventRingBytesMax: 4 * MIB,
+  eventRingCountMax: 32_768,
+  /** Numbering goes on for so long after the last stream has ended. */
+  eventLingerMs: 60_000,
+  /** Events of all workers that a worker with streams keeps; a stream that is further behind loses the oldest. */
+  eventHistoryBytesMax: 16 * MIB,
+  /** Part of a busy worker's time that is spent on writing to streams. */
+  streamTimeShare: 0.05,
+  streamsPerWorkerMax: 2000,
+  /** Of one token; of one address where there are no tokens. */
+  streamsPerOwnerMax: 100,
+  queuesPerStreamMax: 100,
+  lastEventIdBytesMax: 4 * KIB,
+  streamQuietMs: 15_000,
+  /** A stream whose peer takes nothing for so long is closed. */
+  streamStallMs: 30_000,
+  /** One message of a WebSocket client. */
+  webSocketMessageBytesMax: 64 * KIB,
+  /** Messages, pings and pongs of a WebSocket client in a second. */
+  webSocketMessagesPerSecondMax: 100,
   connectionsPerWorkerMax: 10_000,
   /** Of HTTP, and of a worker. */
   httpHeadersMax: 100,
@@ -123,6 +151,32 @@ export const limits = {
   pollsPerConnectionMax: 16,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
+  /** Connections of one address to one worker that have not authenticated yet. */
+  strangersPerAddressMax: 100,
+  /** To authenticate, TLS handshake included, where tokens are needed. */
+  authTimeoutMs: 10_000,
+  /** Entries of AUTH_FILE, its size, and what one entry may have. */
+  issuedTokensMax: 10_000,
+  tokenFileBytesMax: 8 * MIB,
+  tokenNameBytesMax: 64,
+  queuePatternsMax: 100,
+  /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
+  guardedParentsMax: 1000,
+
+  /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
+  grpcMessageBytesMax: 4 * MIB,
+  /** Calls of one connection at a time; a waiting pull is one, and must not keep acks from being sent. */
+  grpcCallsPerConnectionMax: 1000,
+  /** Jobs of one pull of a stream. */
+  grpcBatchMax: 100,
+  /** Jobs that are out on a stream. */
+  grpcPrefetchMax: 1000,
+  grpcPrefetchDefault: 32,
+  /** A stream without credit asks after so long which of its jobs are still out. */
+  grpcCreditCheckMs: 1000,
+  /** A connection is pinged so often, and is dead when no answer comes within the second time. */
+  grpcPingMs: 15_000,
+  grpcPingTimeoutMs: 15_000,
 
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,

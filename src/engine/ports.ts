@@ -177,7 +177,12 @@ export interface Gate {
    */
   subscribe(queue: string, events: number, subscriber: Subscriber, done: () => void): void
   unsubscribe(queue: string, subscriber: Subscriber): void
+  /** The numbered events of all workers, for the streams of this one. */
+  readonly feed: Feed
 }
+
+/** In the place of a queue's name: the events of every queue. Not a name that a queue may have. */
+export const ALL_QUEUES = '*'
 
 /** Receives rendered event lines, newline included, each valid until `event` returns. Drops when it is full. */
 export interface Subscriber {
@@ -225,20 +230,87 @@ export interface EventSink {
   /** True when events of this queue are wanted at all. */
   wants(queue: string, kind: EventKind): boolean
   event(kind: EventKind, source: JobSource, seq: Seq, nowMs: number, error: string | null): void
+  /** The same for `count` jobs of one queue. */
+  events(kind: EventKind, source: JobSource, firstSeq: Seq, count: number, nowMs: number): void
 }
 
 /** The two halves of an event, for whoever must wait in between: only for events that `wants` wants. */
 export interface EventLines extends EventSink {
-  /** Valid until the next call. */
-  line(
-    queue: string,
+  /** Its bytes are the caller's. `hasNote`: streams may be told it. */
+  prepare(
     kind: EventKind,
     source: JobSource,
     seq: Seq,
     nowMs: number,
     error: string | null,
-  ): Buffer
-  publish(queue: string, kind: EventKind, line: Buffer): void
+    hasNote: boolean,
+  ): PreparedEvent
+  /** Of `count` events, how many the streams may be told: the first ones. */
+  admit(queue: string, kind: EventKind, count: number, nowMs: number): number
+  publish(event: PreparedEvent): void
+}
+
+export interface PreparedEvent {
+  readonly queue: string
+  readonly kind: EventKind
+  /** For subscribers; null when there are none. */
+  readonly line: Buffer | null
+  /** For streams; null when there are none, or more than they can be told. */
+  readonly note: Buffer | null
+}
+
+/** Numbers the events that streams show, and keeps them a while (`cluster/chronicle.ts`). */
+export interface NoteSink {
+  /** How many of so many may be noted. The others are not to be rendered, and are left out. */
+  admit(count: number, nowMs: number): number
+  /** So many were not noted. */
+  leaveOut(count: number): void
+  /** `note` is JSON, and kept. */
+  note(kind: EventKind, queue: string, note: Buffer): void
+}
+
+/** The events that one worker numbers, from when it began to: the next time is another one. */
+export interface FeedStream {
+  readonly worker: number
+  readonly beganMs: number
+}
+
+/** Where one stream is. Events are numbered from 1 without gaps. */
+export interface FeedPosition {
+  readonly stream: FeedStream
+  /** The last one that its worker does not have any more. */
+  readonly floor: number
+  /** The last one that it has told. */
+  readonly head: number
+  /** It has told everything since its worker began to serve. */
+  readonly isComplete: boolean
+}
+
+/** The events of all workers, as far as one worker wants to hear of them. */
+export interface Feed {
+  /** Who is told from now on. */
+  listener: FeedListener | null
+  /**
+   * Every kind of `kinds` (0: none) of that queue, or of `ALL_QUEUES`. `done`: every worker that is alive has been
+   * told, and has said where it is.
+   */
+  hear(queue: string, kinds: number, done: () => void): void
+}
+
+/** Events of one stream come in order, each once, beginning with all that its worker still has. */
+export interface FeedListener {
+  /** False: events are to wait at their workers, which may leave some out. */
+  readonly hasRoom: boolean
+  /** Before anything else of a stream, and again whenever more of it is to be heard. */
+  positioned(position: FeedPosition): void
+  /** `note` is JSON, valid until the call returns. */
+  told(stream: FeedStream, seq: number, kind: EventKind, queue: string, note: Buffer): void
+  /** `count` events up to `seq` were not told, because there were too many. */
+  skipped(stream: FeedStream, seq: number, count: number): void
+  /** From `seq` on less was asked for: nobody can go on from before it. */
+  broken(stream: FeedStream, seq: number): void
+  /** Its worker is gone. `isWhole`: it has told everything. */
+  ended(stream: FeedStream, isWhole: boolean): void
 }
 
 /** How a parent ended, or that it has not. */

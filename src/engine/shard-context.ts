@@ -111,6 +111,14 @@ export class ShardContext {
     }
   }
 
+  /** The same of consecutive jobs of one queue. */
+  emitRun(kind: EventKind, queue: Queue, firstSeq: Seq, count: number): void {
+    const { events } = this.ports
+    if (events.listening && events.wants(queue.name, kind)) {
+      events.events(kind, this.state, firstSeq, count, this.nowMs)
+    }
+  }
+
   private closeIdleQueues(): void {
     for (const queue of [...this.state.queuesByName.values()]) {
       if (queue.isIdle() && !queue.dirty) this.record.queueClosed(queue)

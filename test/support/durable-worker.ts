@@ -185,7 +185,7 @@ export class DurableWorker {
   private portsOf(journal: Journal): ShardPorts {
     return {
       mail: { ask: nothing, tell: nothing, cronTick: nothing, cronTaken: nothing },
-      events: { listening: false, wants: () => false, event: nothing },
+      events: { listening: false, wants: () => false, event: nothing, events: nothing },
       log: journal,
       memory: { full: false },
       slots: new SlotHold(),

@@ -391,6 +391,11 @@ export class EngineHarness {
         const event = eventNames.get(kind) ?? '?'
         this.seen.push({ event, queue: job.queue, id: job.id, error, job })
       },
+      events(kind, source, firstSeq, count, nowMs) {
+        for (let seq = firstSeq; seq < firstSeq + count; seq++) {
+          this.event(kind, source, seq, nowMs, null)
+        }
+      },
     }
   }
 }

@@ -50,6 +50,7 @@ export class ExchangeNode {
   readonly bugs: unknown[] = []
   private readonly folder = mkdtempSync(join(tmpdir(), 'flashq-test-'))
   private readonly incarnations: number[] = []
+  private readonly hearing: boolean[] = []
   private version = 0
   private firstSeq = 1
   private epochs: number[] = new Array(32).fill(0)
@@ -85,6 +86,9 @@ export class ExchangeNode {
         }),
       durable: null,
       sendSocket: (to, holder, socket) => this.workers[to]?.moves.adopt(holder, socket),
+      hearing: (isHearing) => {
+        this.hearing[worker] = isHearing
+      },
       bug: (error) => this.bugs.push(error),
     })
     await exchange.start()
@@ -118,6 +122,7 @@ export class ExchangeNode {
       epochs: this.epochs,
       incarnations: this.incarnations,
       grants,
+      heard: this.hearing.some((isHearing) => isHearing),
     })
   }
 

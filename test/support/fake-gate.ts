@@ -11,6 +11,7 @@ import type {
   Unwritten,
 } from '../../src/engine/ports.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
+import { FakeFeed } from './fake-feed.ts'
 import { FakeJobSource } from './job-source.ts'
 
 export interface Waiting {
@@ -28,6 +29,7 @@ export class FakeGate implements Gate {
   readonly closed: Session[] = []
   readonly subscribed: { queue: string; events: number; subscriber: Subscriber }[] = []
   readonly unsubscribed: string[] = []
+  readonly feed = new FakeFeed()
   turns = 0
   /** Commands that are not answered at once. */
   held = new Set<OpName>(['PULL', 'PULLB'])

@@ -117,6 +117,7 @@ export class KeptWorker {
         },
       },
       sendSocket: () => undefined,
+      hearing: () => undefined,
       bug: (error) => this.bugs.push(error),
     })
     this.exchange.runner.start()
@@ -265,6 +266,7 @@ export class KeptNode {
           !this.dead.has(each) && (this.linked || each === worker) ? 1 : 0,
         ),
         grants,
+        heard: false,
       })
     }
   }

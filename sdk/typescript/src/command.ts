@@ -8,7 +8,7 @@ import { numbersText, numberText, optionalNumber, optionalValue, valueText } fro
 
 export interface Command {
   readonly name: string
-  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. */
+  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. First comes what it is about: queue, id or name. */
   readonly fields: string
   readonly effect: 'read' | 'write'
 }
@@ -87,6 +87,11 @@ export const listJobsCommand = (options: ListOptions): Command => {
 
 export const listQueuesCommand = (): Command => read('LISTQUEUES')
 export const statsCommand = (): Command => read('STATS')
+/** These three are known to HTTP only. */
+export const workersCommand = (): Command => read('WORKERS')
+export const nodesCommand = (): Command => read('NODES')
+export const healthCommand = (): Command => read('HEALTH')
+
 export const metricsCommand = (): Command => read('METRICS')
 
 export const cronCommand = (name: string, cron: CronOptions): Command =>

@@ -57,8 +57,6 @@ function plainRunFrom(ctx: ShardContext, command: Command, first: number): numbe
   const { state, flags, queue, token, options } = page
   const firstRow = rowOf(firstSeq)
   const queueNo = queue[firstRow] as number
-  const { events } = ctx.ports
-  if (events.listening && events.wants(ctx.state.queueName(queueNo), EventKind.completed)) return 0
   const max = Math.min(idCount - first, PAGE_ROWS - firstRow)
   let length = 0
   for (; length < max; length++) {
@@ -87,6 +85,7 @@ function completeRun(ctx: ShardContext, firstSeq: Seq, count: number): void {
   ports.latency.add(nowMs, count, latencyMs)
   ctx.record.completedRun(firstSeq, count, nowMs)
   ctx.slotsFreed(queue, count)
+  ctx.emitRun(EventKind.completed, queue, firstSeq, count)
 }
 
 function complete(

@@ -78,9 +78,7 @@ function record(
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
   }
-  if (ctx.ports.events.listening) {
-    for (let seq = firstSeq; seq < firstSeq + count; seq++) ctx.emit(EventKind.pushed, queue, seq)
-  }
+  ctx.emitRun(EventKind.pushed, queue, firstSeq, count)
   return firstSeq
 }
 

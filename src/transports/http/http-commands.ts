@@ -1,15 +1,14 @@
-// Routes that are commands: admitted, run, and their reply line made a body.
+// Routes that are commands: run in the name of who asks, and their reply line made a body.
 //
-//   request ─ admission ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
+//   frame ─ auth/guard.ts ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
 //
 // A push over HTTP is mostly framework; so there is no promise on this way unless somebody has to be waited for. Jobs of
 // an answer that does not reach its client return to their queue (`give`).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { OpName } from '../../engine/op.ts'
 import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
-import type { Admission, Subject } from '../auth/admission.ts'
+import type { Guard } from '../auth/guard.ts'
 import type { Answer, Caller } from '../caller.ts'
 import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
@@ -21,49 +20,31 @@ export type BodyOf = (line: Buffer) => Body
 
 export class HttpCommands {
   private readonly caller: Caller
-  private readonly admission: Admission
+  private readonly access: Guard
 
-  constructor(caller: Caller, admission: Admission) {
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
-    this.admission = admission
+    this.access = access
   }
 
-  /** `run` when the principal may; else they are told. */
-  admit(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    op: OpName,
-    subject: Subject,
-    run: () => void,
-  ): void {
-    const end = (refusal: Refusal | null): void => {
-      if (refusal === null) run()
-      else sendRefusal(reply, refusal)
-    }
-    const verdict = this.admission.admit(request.principal, op, subject)
-    if (verdict instanceof Promise) void verdict.then(end)
-    else end(verdict)
-  }
-
-  /** The whole way of a command that hands nothing out. `failed`: what to do with a refusal's line. */
+  /**
+   * The whole way of a command that hands nothing out, given in the name of the request's principal. `failed`: what to
+   * do with a refusal's line.
+   */
   run(
     request: FastifyRequest,
     reply: FastifyReply,
-    op: OpName,
-    subject: Subject,
     frame: Buffer | Refusal,
     body: BodyOf,
     failed: (reply: FastifyReply, line: Buffer) => void = sendRefused,
   ): void {
-    this.admit(request, reply, op, subject, () => {
-      if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
-      this.caller.ask(frame, ({ line }) => {
-        if (isOk(line)) sendBody(reply, body(line))
-        else failed(reply, line)
-      })
-      // The gate has read the frame, or copied it.
-      bodyOf(request)?.giveBack()
+    if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
+    this.access.ask(request.principal, frame, ({ line }) => {
+      if (isOk(line)) sendBody(reply, body(line))
+      else failed(reply, line)
     })
+    // The frame has been read, or copied.
+    bodyOf(request)?.giveBack()
   }
 
   /** The answer to a pull. */

@@ -9,7 +9,14 @@
 // 1. No request is routed that the guard has not let through, and no handler runs that `access` does not allow.
 // 2. While it drains, waiting pulls end, answers say `connection: close`, and connections without a request are closed.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, {
   type FastifyError,
@@ -22,10 +29,12 @@ import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
+import type { Certificates } from '../tls/certificates.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
 import {
   commonHeaders,
@@ -56,10 +65,13 @@ export interface HttpDoorOptions {
   readonly config: HttpConfig
   readonly caller: Caller
   readonly auth: Authenticator
+  readonly guard: Guard
   readonly gate: Gate
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl
+  /** Null: plain text. */
+  readonly certificates: Certificates | null
   /** Routes besides those of `routes.ts`. */
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
@@ -84,10 +96,13 @@ export class HttpDoor implements Door {
   private readonly times: HttpTimes
   private readonly sockets = new Set<Socket>()
   private readonly ending: Ending = { now: false }
+  private readonly certificates: Certificates | null
+  private unfollow: (() => void) | null = null
 
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
     this.times = options.times ?? httpTimes
+    this.certificates = options.certificates
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
       forceCloseConnections: 'idle',
@@ -116,6 +131,7 @@ export class HttpDoor implements Door {
     await this.app.close()
     clearInterval(sweep)
     clearTimeout(timer)
+    this.unfollow?.()
   }
 
   private build(plugins: readonly RoutePlugin[]): void {
@@ -159,31 +175,30 @@ export class HttpDoor implements Door {
   private server(handler: (request: IncomingMessage, response: ServerResponse) => void): Server {
     const { headersMs, requestMs, checkEveryMs } = this.times
     const { guard, config } = this.deps
-    const server = createServer(
-      {
-        headersTimeout: headersMs,
-        requestTimeout: requestMs,
-        connectionsCheckingInterval: checkEveryMs,
-        keepAliveTimeout: limits.httpKeepAliveMs,
-        maxHeaderSize: limits.httpHeaderBytesMax,
-        noDelay: true,
-        // The guard answers in our own words.
-        requireHostHeader: false,
-      },
-      (request, response) => {
-        const refusal = guard.check(request)
-        if (refusal === null) return handler(request, response)
-        const { status, headers, body } = refusal
-        response.writeHead(status, {
-          ...commonHeaders,
-          ...headers,
-          ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
-          'content-length': body.length,
-          ...(status === 204 ? {} : { connection: 'close' }),
-        })
-        response.end(body)
-      },
-    )
+    const options = {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: limits.httpKeepAliveMs,
+      maxHeaderSize: limits.httpHeaderBytesMax,
+      noDelay: true,
+      // The guard answers in our own words.
+      requireHostHeader: false,
+    }
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      const refusal = guard.check(request)
+      if (refusal === null) return handler(request, response)
+      const { status, headers, body } = refusal
+      response.writeHead(status, {
+        ...commonHeaders,
+        ...headers,
+        ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
+        'content-length': body.length,
+        ...(status === 204 ? {} : { connection: 'close' }),
+      })
+      response.end(body)
+    }
+    const server = this.secure(options, listener) ?? createServer(options, listener)
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
@@ -194,6 +209,15 @@ export class HttpDoor implements Door {
       this.sockets.add(socket)
       socket.once('close', () => this.sockets.delete(socket))
     })
+    return server
+  }
+
+  /** Null where nothing is encrypted. */
+  private secure(options: object, listener: RequestListener): Server | null {
+    const { certificates } = this
+    if (certificates === null) return null
+    const server = createSecureServer({ ...options, ...certificates.current() }, listener)
+    this.unfollow = certificates.onChange((changed) => server.setSecureContext(changed))
     return server
   }
 
@@ -219,7 +243,7 @@ export class HttpDoor implements Door {
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, auth, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
   const admission = new Admission(caller)
@@ -236,8 +260,9 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     guard: new RequestGuard(hosts, origins),
     origins,
     bearer: new Bearer(auth),
-    commands: new HttpCommands(caller, admission),
-    polls: new LongPolls(caller),
+    access,
+    commands: new HttpCommands(caller, access),
+    polls: new LongPolls(caller, access),
   }
 }
 

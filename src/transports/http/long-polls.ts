@@ -8,17 +8,21 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../../engine/limits.ts'
+import type { Guard } from '../auth/guard.ts'
+import type { Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
 
 export class LongPolls {
   private readonly caller: Caller
+  private readonly access: Guard
   /** Each ends one of them. */
   private readonly waiting = new Set<() => void>()
   private readonly bySocket = new Map<Socket, number>()
   private isOver = false
 
-  constructor(caller: Caller) {
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
+    this.access = access
   }
 
   /** Whether the connection has as many as it may have. */
@@ -27,7 +31,12 @@ export class LongPolls {
   }
 
   /** `done` is called once; null: it was ended before there was an answer. */
-  wait(frame: Buffer, response: ServerResponse, done: (answer: Answer | null) => void): void {
+  wait(
+    principal: Principal,
+    frame: Buffer,
+    response: ServerResponse,
+    done: (answer: Answer | null) => void,
+  ): void {
     const { socket } = response
     if (this.isOver || response.destroyed || socket === null) return done(null)
     const session = this.caller.begin()
@@ -44,7 +53,7 @@ export class LongPolls {
     this.waiting.add(end)
     this.bySocket.set(socket, (this.bySocket.get(socket) ?? 0) + 1)
     response.once('close', end)
-    this.caller.ask(frame, settle, session)
+    this.access.ask(principal, frame, settle, session)
   }
 
   /** None waits from now on. */

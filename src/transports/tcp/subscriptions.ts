@@ -5,7 +5,7 @@
 // 3. Those of a connection that is still on its way here hear already: their lines wait for it.
 
 import { limits } from '../../engine/limits.ts'
-import type { Gate, Subscriber } from '../../engine/ports.ts'
+import { ALL_QUEUES, type Gate, type Subscriber } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Output } from './output.ts'
@@ -50,7 +50,7 @@ export class Subscriptions implements Subscriber {
 
   /** `done` is called unless it is refused. */
   add(queue: string, events: number, done: () => void): Refusal | null {
-    const refusal = checkQueueName(queue)
+    const refusal = queue === ALL_QUEUES ? null : checkQueueName(queue)
     if (refusal !== null) return refusal
     const max = limits.subscriptionsPerConnectionMax
     if (!this.queues.has(queue) && this.queues.size >= max) {

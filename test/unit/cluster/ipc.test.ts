@@ -14,6 +14,7 @@ const toWorker: ToWorker[] = [
     epochs: [1, 2],
     incarnations: [1, 0],
     grants: [{ shard: 0, firstSeq: 5, reservedTo: 9 }],
+    heard: true,
   },
   { kind: 'open', ports: { tcp: 0, http: null, grpc: 0 } },
   { kind: 'release', count: 2 },

@@ -462,5 +462,5 @@ function tableOf(worker: KeptWorker, shard: number): TableMessage {
   )
   const epochs = owners.map(() => 1)
   const grants = [{ shard, firstSeq: 1, reservedTo: 1 }]
-  return { kind: 'table', version: 100, owners, epochs, incarnations: [], grants }
+  return { kind: 'table', version: 100, owners, epochs, incarnations: [], grants, heard: false }
 }

@@ -8,7 +8,12 @@ import { JsonReply } from '../../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../../src/transports/wire/scan.ts'
 import { Pending, queueOfShard, START_MS } from '../../support/engine-harness.ts'
 
-const silent: EventSink = { listening: false, wants: () => false, event: () => {} }
+const silent: EventSink = {
+  listening: false,
+  wants: () => false,
+  event: () => {},
+  events: () => {},
+}
 const DAY_MS = 86_400_000
 
 class Bench {

@@ -6,7 +6,7 @@ import { frameOf } from '../../wire/frames.ts'
 import { NO_DATA, sendData } from '../answers.ts'
 import { sendRefused } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOf, frameOfRequiredBody } from '../json-bodies.ts'
+import { frameOfRequiredBody } from '../json-bodies.ts'
 import { codeOf, valueBody } from '../reply-lines.ts'
 import { anyJson, describeRoute, listOf, nothing, objectOf, ref, yesOrNo } from '../schemas.ts'
 
@@ -20,8 +20,7 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
   app.get(
     '/crons',
     { schema: describeRoute({ tag: 'crons', summary: 'All crons', data: listOf(ref('Cron')) }) },
-    (request, reply) =>
-      commands.run(request, reply, 'CRONLIST', {}, frameOf('CRONLIST', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('CRONLIST', {}), valueBody),
   )
 
   app.post<Named>(
@@ -45,17 +44,8 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
     },
     (request, reply) => {
       const { name } = request.params
-      // Before the body becomes a frame.
-      const queue = queueIn(bodyOf(request)?.bytes)
       const frame = frameOfRequiredBody(request, 'CRON', { name })
-      return commands.run(
-        request,
-        reply,
-        'CRON',
-        queue === null ? {} : { queue },
-        frame,
-        () => NO_DATA,
-      )
+      commands.run(request, reply, frame, () => NO_DATA)
     },
   )
 
@@ -71,7 +61,7 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
     },
     (request, reply) => {
       const frame = frameOf('CRONDELETE', request.params)
-      commands.run(request, reply, 'CRONDELETE', {}, frame, () => TRUE, sendRemoved)
+      commands.run(request, reply, frame, () => TRUE, sendRemoved)
     },
   )
 }
@@ -80,14 +70,4 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
 function sendRemoved(reply: FastifyReply, line: Buffer): void {
   if (codeOf(line) === refusals.cronNotFound.code) sendData(reply, false)
   else sendRefused(reply, line)
-}
-
-/** Whose jobs the cron will make. When it can't be read, the scanner says why. */
-function queueIn(body: Buffer | undefined): string | null {
-  try {
-    const { queue } = JSON.parse(body?.toString() ?? '') as { queue?: unknown }
-    return typeof queue === 'string' ? queue : null
-  } catch {
-    return null
-  }
 }

@@ -27,7 +27,7 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
         data !== undefined && isJson(data)
           ? frameOf('PUSH', { queue, full: true, data })
           : refusals.invalid('the body is not JSON')
-      return commands.run(request, reply, 'PUSH', { queue }, frame, jobBody)
+      return commands.run(request, reply, frame, jobBody)
     },
   )
 }

@@ -26,7 +26,7 @@ const listFields = {
   state: oneOf('a state', listed),
   tag: text('a tag that they have', limits.tagBytesMax),
   since: uint({ description: 'created then or later, Unix ms' }),
-  until: uint({ description: 'created before, Unix ms' }),
+  until: uint({ description: 'created then or earlier, Unix ms' }),
   text: text('what is in their data, byte for byte', limits.listTextBytesMax),
   limit: uint({ description: 'at most', max: limits.listCountMax, default: 100 }),
   offset: uint({ description: 'so many are skipped', max: limits.listOffsetMax, default: 0 }),
@@ -48,13 +48,7 @@ export const listRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const asked = readQuery(listFields, request.query)
       if (isRefusal(asked)) return void sendRefusal(reply, asked)
-      const { queue, state } = asked
-      const frame = frameOf('LISTJOBS', {
-        ...asked,
-        state: state === 'waitingchildren' ? 'waiting-children' : state,
-      })
-      const subject = queue === undefined ? {} : { queue }
-      commands.run(request, reply, 'LISTJOBS', subject, frame, valueBody)
+      commands.run(request, reply, frameOf('LISTJOBS', asked), valueBody)
     },
   )
 }

@@ -25,5 +25,5 @@ export function ofJob(
   const id = readId(request.params.id)
   if (isRefusal(id)) return void sendRefusal(reply, id)
   const frame = frameOfBody(request, op, { id, ...fields })
-  commands.run(request, reply, op, { ids: [id] }, frame, answer)
+  commands.run(request, reply, frame, answer)
 }

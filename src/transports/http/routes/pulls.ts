@@ -64,11 +64,9 @@ function pull(
   const { queue } = request.params
   const { count = 1, timeout = limits.pollMs, lease, token } = asked
   if (polls.isFull(reply.raw)) return void sendRefusal(reply, refusals.tooManyWaiting)
-  commands.admit(request, reply, 'PULLB', { queue }, () => {
-    const frame = frameOf('PULLB', { queue, count, wait: timeout, lease, token })
-    polls.wait(frame, reply.raw, (answer) => {
-      if (answer === null) sendData(reply, [])
-      else commands.give(reply, answer, valueBody)
-    })
+  const frame = frameOf('PULLB', { queue, count, wait: timeout, lease, token })
+  polls.wait(request.principal, frame, reply.raw, (answer) => {
+    if (answer === null) sendData(reply, [])
+    else commands.give(reply, answer, valueBody)
   })
 }

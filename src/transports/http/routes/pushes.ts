@@ -26,8 +26,6 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
       return commands.run(
         request,
         reply,
-        'PUSH',
-        { queue },
         frameOfRequiredBody(request, 'PUSH', { queue, full: true }),
         jobBody,
       )
@@ -49,7 +47,7 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     (request, reply) => {
       const { queue } = request.params
       const frame = frameOfRequiredBody(request, 'PUSHB', { queue })
-      return commands.run(request, reply, 'PUSHB', { queue }, frame, fieldsBody)
+      return commands.run(request, reply, frame, fieldsBody)
     },
   )
 }

@@ -28,8 +28,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
         data: listOf(ref('QueueInfo')),
       }),
     },
-    (request, reply) =>
-      commands.run(request, reply, 'LISTQUEUES', {}, frameOf('LISTQUEUES', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('LISTQUEUES', {}), valueBody),
   )
 
   const order = (method: 'POST' | 'DELETE', path: string, op: OpName, summary: string): void => {
@@ -39,7 +38,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       schema: describeRoute({ tag: 'queues', summary, data: nothing, path: ['queue'] }),
       handler: (request, reply) => {
         const { queue } = request.params
-        return commands.run(request, reply, op, { queue }, frameOf(op, { queue }), nullBody)
+        return commands.run(request, reply, frameOf(op, { queue }), nullBody)
       },
     })
   }
@@ -61,7 +60,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const frame = frameOf('DRAIN', { queue })
-      commands.run(request, reply, 'DRAIN', { queue }, frame, countBody)
+      commands.run(request, reply, frame, countBody)
     },
   )
 
@@ -81,7 +80,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       const asked = readQuery(deleteFields, request.query)
       if (isRefusal(asked)) return void sendRefusal(reply, asked)
       const frame = frameOf('DELETEQUEUE', { queue, ...asked })
-      commands.run(request, reply, 'DELETEQUEUE', { queue }, frame, countBody)
+      commands.run(request, reply, frame, countBody)
     },
   )
 
@@ -100,7 +99,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       (request, reply) => {
         const { queue } = request.params
         const frame = frameOfBody(request, op, { queue })
-        return commands.run(request, reply, op, { queue }, frame, nullBody)
+        return commands.run(request, reply, frame, nullBody)
       },
     )
   }

@@ -1,0 +1,162 @@
+// Upgrades to WebSocket: `/ws` and `/ws/{queue}`.
+//
+//   upgrade ─▶ guard: method, target, Host ─▶ Origin ─▶ path ─▶ token ─▶ filter ─▶ stream
+//
+// 1. Whatever is wrong is answered in HTTP, before the upgrade; what is wrong with the handshake itself `ws` answers.
+// 2. A token may come as `Authorization: Bearer`, as a subprotocol `flashq.bearer.TOKEN` (percent-encoded), because
+//    browsers can't set headers here, or as `?token=`, as existing clients send it.
+
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { limits } from '../../engine/limits.ts'
+import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { EventDeps, HttpAnswer } from './event-deps.ts'
+import { type EventFilter, filterOf } from './filter.ts'
+import { ownerOf } from './owner.ts'
+import { WebSocketSink } from './web-socket-sink.ts'
+
+const PROTOCOL = 'flashq'
+const BEARER_PROTOCOL = 'flashq.bearer.'
+const FRAGMENTS_MAX = 64
+const PATH = /^\/ws(?:\/([^/?]+))?\/?$/
+const BAD_TOKEN = 'Invalid or missing token'
+
+interface Admitted {
+  readonly principal: Principal
+  readonly filter: EventFilter
+  readonly owner: string
+}
+
+export class WebSocketDoor {
+  private readonly deps: EventDeps
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    autoPong: false,
+    perMessageDeflate: false,
+    maxPayload: limits.webSocketMessageBytesMax,
+    maxFragments: FRAGMENTS_MAX,
+    handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : firstOf(offered)),
+  })
+
+  constructor(deps: EventDeps) {
+    this.deps = deps
+  }
+
+  attach(server: Server): void {
+    server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head))
+  }
+
+  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Until `ws` has it: a peer that goes meanwhile is no error of ours.
+    socket.on('error', () => undefined)
+    const { deps } = this
+    const refused = deps.guard.check(request) ?? this.originRefused(request.headers)
+    if (refused !== null) return refuse(socket, refused)
+    const verdict = this.admit(request)
+    if ('status' in verdict) return refuse(socket, verdict)
+    this.begin(request, socket, head, verdict)
+  }
+
+  /** The client is let in when its stream has begun: from then on it misses nothing. */
+  private begin(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    { principal, filter, owner }: Admitted,
+  ): void {
+    const { streams, clock, isAllowed } = this.deps
+    request.socket.setTimeout(0)
+    const sink = new WebSocketSink(request.socket, clock, () => streams.drained())
+    const stream = streams.open({
+      filter,
+      sink,
+      owner,
+      lastEventId: null,
+      begun: () =>
+        this.server.handleUpgrade(request, socket, head, (webSocket) => sink.begin(webSocket)),
+      isAllowed: () => isAllowed(principal),
+    })
+    socket.once('close', () => streams.close(stream))
+  }
+
+  private originRefused(headers: IncomingHttpHeaders): HttpAnswer | null {
+    return this.deps.origins.refuses(headers) ? plain(403, 'This origin may not connect') : null
+  }
+
+  private admit(request: IncomingMessage): HttpAnswer | Admitted {
+    const { deps } = this
+    const at = new URL(request.url ?? '', 'http://localhost')
+    const path = PATH.exec(at.pathname)
+    if (path === null) return plain(404, 'Not found')
+    const address = request.socket.remoteAddress ?? null
+    const principal = this.principalOf(request.headers, at.searchParams, address)
+    if ('code' in principal) {
+      return principal.code === 'auth_throttled' ? deps.answerOf(principal) : plain(401, BAD_TOKEN)
+    }
+    const queue = decoded(path[1])
+    if (queue === null) return deps.answerOf(refusals.queueCharacters)
+    const filter = filterOf(principal, {
+      queues: queue ?? at.searchParams.get('queues') ?? undefined,
+      types: at.searchParams.get('types') ?? undefined,
+    })
+    if ('code' in filter) return deps.answerOf(filter)
+    const owner = ownerOf(principal, address)
+    const refusal = deps.streams.refusalFor(owner)
+    return refusal === null ? { principal, filter, owner } : deps.answerOf(refusal)
+  }
+
+  private principalOf(
+    { authorization, 'sec-websocket-protocol': protocols }: IncomingHttpHeaders,
+    query: URLSearchParams,
+    address: string | null,
+  ): Principal | Refusal {
+    const { bearer } = this.deps
+    if (authorization !== undefined) return bearer.principalOf(authorization, address)
+    const offered = (protocols ?? '').split(',').map((name) => name.trim())
+    const protocol = offered.find((name) => name.startsWith(BEARER_PROTOCOL))
+    const token = decoded(protocol?.slice(BEARER_PROTOCOL.length)) ?? query.get('token')
+    if (token === null) return bearer.principalOf(undefined, address)
+    return bearer.principalOfToken(token, address)
+  }
+}
+
+/** Null: it can't be. */
+function decoded(text: string | undefined): string | null | undefined {
+  if (text === undefined) return undefined
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+function firstOf(offered: ReadonlySet<string>): string | false {
+  const [first] = offered
+  return first ?? false
+}
+
+function plain(status: number, text: string): HttpAnswer {
+  return { status, headers: { 'content-type': 'text/plain' }, body: Buffer.from(text) }
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  421: 'Misdirected Request',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  503: 'Service Unavailable',
+}
+
+function refuse(socket: Duplex, { status, headers, body }: HttpAnswer): void {
+  const lines = [`HTTP/1.1 ${status} ${reasons[status] ?? 'Refused'}`]
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
+  lines.push('connection: close', `content-length: ${body.length}`)
+  socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]))
+}
