@@ -66,7 +66,7 @@ export const events: Scenario = {
         'PUSHB x 1,000, 10 connections, 8 queues, 1 worker',
         `PUSH, ${singleConnections} connections, 1 worker`,
       ]
-      measured.forEach((sides, thing) => add(bench, whats[thing] ?? '', sides, heard))
+      for (const [thing, sides] of measured.entries()) add(bench, whats[thing] ?? '', sides, heard)
     })
   },
 }

@@ -151,6 +151,32 @@ export const limits = {
   pollsPerConnectionMax: 16,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
+  /** Connections of one address to one worker that have not authenticated yet. */
+  strangersPerAddressMax: 100,
+  /** To authenticate, TLS handshake included, where tokens are needed. */
+  authTimeoutMs: 10_000,
+  /** Entries of AUTH_FILE, its size, and what one entry may have. */
+  issuedTokensMax: 10_000,
+  tokenFileBytesMax: 8 * MIB,
+  tokenNameBytesMax: 64,
+  queuePatternsMax: 100,
+  /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
+  guardedParentsMax: 1000,
+
+  /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
+  grpcMessageBytesMax: 4 * MIB,
+  /** Calls of one connection at a time; a waiting pull is one, and must not keep acks from being sent. */
+  grpcCallsPerConnectionMax: 1000,
+  /** Jobs of one pull of a stream. */
+  grpcBatchMax: 100,
+  /** Jobs that are out on a stream. */
+  grpcPrefetchMax: 1000,
+  grpcPrefetchDefault: 32,
+  /** A stream without credit asks after so long which of its jobs are still out. */
+  grpcCreditCheckMs: 1000,
+  /** A connection is pinged so often, and is dead when no answer comes within the second time. */
+  grpcPingMs: 15_000,
+  grpcPingTimeoutMs: 15_000,
 
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,
