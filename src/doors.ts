@@ -108,10 +108,9 @@ function lineListener(shared: Shared, port: number): Listener {
 async function httpDoor(shared: Shared): Promise<Door> {
   const { HttpDoor } = await import('./transports/http/http-door.ts')
   const { events } = await import('./transports/events/event-routes.ts')
-  const { node, bound, guard: commandGuard } = shared
+  const { node, bound } = shared
   return new HttpDoor({
     ...shared,
-    commandGuard,
     node: {
       version,
       id: node.id,

@@ -48,9 +48,7 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
-    return this.answered((slot) => {
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
-    }, session)
+    return new Promise((resolve) => this.ask(frame, copiedTo(resolve), session))
   }
 
   /** The same for whoever answers by itself: `run` hands in what it has, and sees to it that `slot` is answered. */
@@ -59,9 +57,7 @@ export class Caller {
     session: Session = this.common,
   ): Promise<Answer> {
     return new Promise((resolve) => {
-      const copied = ({ line, handed }: Answer): void =>
-        resolve({ line: Buffer.from(line), handed })
-      run(this.slotFor(copied, session), session)
+      run(this.slot(copiedTo(resolve), session), session)
       this.endTurn()
     })
   }
@@ -71,7 +67,7 @@ export class Caller {
    * it returns.
    */
   ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
-    this.gate.submit(frame, 0, frame.length - 1, this.slotFor(done, session), session)
+    this.gate.submit(frame, 0, frame.length - 1, this.slot(done, session), session)
     this.endTurn()
   }
 
@@ -80,7 +76,7 @@ export class Caller {
     this.endTurn()
   }
 
-  private slotFor(done: (answer: Answer) => void, session: Session): ReplySlot {
+  private slot(done: (answer: Answer) => void, session: Session): CallSlot {
     return new CallSlot((answer) => {
       if (!this.ended.has(session)) done(answer)
       else if (answer.handed !== null) this.giveBack(answer.handed)
@@ -95,6 +91,10 @@ export class Caller {
       this.gate.turnEnded()
     })
   }
+}
+
+function copiedTo(done: (answer: Answer) => void): (answer: Answer) => void {
+  return ({ line, handed }) => done({ line: Buffer.from(line), handed })
 }
 
 class CallSlot implements ReplySlot {

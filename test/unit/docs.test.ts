@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Op } from '../../src/engine/op.ts'
 import { refusalCodes } from '../../src/engine/refusal.ts'
+import { cliPage } from '../support/cli-page.ts'
 import { configurationPage } from '../support/configuration-page.ts'
 
 const protocol = readFileSync('proto/protocol.md', 'utf8')
@@ -14,6 +15,10 @@ const durability = readFileSync('docs/durability.md', 'utf8')
 describe('the documents', () => {
   it('list every setting in docs/configuration.md (if this fails: make docs)', async () => {
     await expect(configurationPage()).toMatchFileSnapshot('../../docs/configuration.md')
+  })
+
+  it('tell every command and flag of the command line in docs/cli.md (if this fails: make docs)', async () => {
+    await expect(cliPage()).toMatchFileSnapshot('../../docs/cli.md')
   })
 
   it('list every command in proto/protocol.md, and no other', () => {

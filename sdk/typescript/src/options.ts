@@ -36,10 +36,10 @@ export interface ClientOptions {
 /** As Node's `tls.connect` has them; texts and buffers are PEM. */
 export interface TlsOptions {
   /** Who issued the server's certificate, instead of the authorities that Node trusts. */
-  ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** What a server with TLS_CA wants to see of its clients. */
-  cert?: string | Buffer | undefined
-  key?: string | Buffer | undefined
+  cert?: string | Uint8Array | undefined
+  key?: string | Uint8Array | undefined
   /** The name that must be in the certificate. Default: the host. */
   servername?: string | undefined
   /** False: whoever answers is believed to be the server. For trials only. Default true. */

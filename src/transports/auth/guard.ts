@@ -102,7 +102,7 @@ export class Guard {
     }, session)
   }
 
-  /** The same as `Caller.ask` is of `Caller.call`. */
+  /** The same without a promise, where nothing has to be looked for first. `done`: see `Caller.ask`. */
   ask(
     principal: Principal,
     frame: Buffer,

@@ -1,6 +1,6 @@
-// Routes that are commands: checked, run, and their reply line made a body.
+// Routes that are commands: run in the name of who asks, and their reply line made a body.
 //
-//   request ─ guard ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
+//   frame ─ auth/guard.ts ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
 //
 // A push over HTTP is mostly framework; so there is no promise on this way unless somebody has to be waited for. Jobs of
 // an answer that does not reach its client return to their queue (`give`).
@@ -19,15 +19,18 @@ import { type Body, codeOf, isOk, refusedBody } from './reply-lines.ts'
 export type BodyOf = (line: Buffer) => Body
 
 export class HttpCommands {
-  private readonly guard: Guard
   private readonly caller: Caller
+  private readonly access: Guard
 
-  constructor(guard: Guard, caller: Caller) {
-    this.guard = guard
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
+    this.access = access
   }
 
-  /** The whole way of a command that hands nothing out. `failed`: what to do with a refusal's line. */
+  /**
+   * The whole way of a command that hands nothing out, given in the name of the request's principal. `failed`: what to
+   * do with a refusal's line.
+   */
   run(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -36,11 +39,11 @@ export class HttpCommands {
     failed: (reply: FastifyReply, line: Buffer) => void = sendRefused,
   ): void {
     if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
-    this.guard.ask(request.principal, frame, ({ line }) => {
+    this.access.ask(request.principal, frame, ({ line }) => {
       if (isOk(line)) sendBody(reply, body(line))
       else failed(reply, line)
     })
-    // The gate has read the frame, or copied it.
+    // The frame has been read, or copied.
     bodyOf(request)?.giveBack()
   }
 

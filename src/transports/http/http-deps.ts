@@ -6,7 +6,7 @@
 //
 //   access             who may ask                       the handler must
 //   a scope            a principal with that scope       look at `mayUse` when it names queues
-//   'token' (default)  any principal                     run its commands through `commandGuard`
+//   'token' (default)  any principal                     run commands by `commands` or `access`, which look at it
 //   'public'           everybody, any page of a browser  show nothing that is secret
 //   'own'              nobody has been looked at         call `origins.refuses` and `bearer.principalOf` itself
 //
@@ -62,7 +62,8 @@ export interface NodeControl {
 export interface HttpDeps {
   readonly config: HttpConfig
   readonly caller: Caller
-  readonly commandGuard: Guard
+  /** Runs frames in the name of a principal. */
+  readonly access: Guard
   readonly auth: Authenticator
   readonly gate: Gate
   readonly clock: Clock

@@ -63,8 +63,8 @@ const SWEEP_MS = 50
 export interface HttpDoorOptions {
   readonly config: HttpConfig
   readonly caller: Caller
-  readonly commandGuard: Guard
   readonly auth: Authenticator
+  readonly guard: Guard
   readonly gate: Gate
   readonly clock: Clock
   readonly log: Log
@@ -242,14 +242,13 @@ export class HttpDoor implements Door {
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, commandGuard, auth, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
   const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
   return {
     config,
     caller,
-    commandGuard,
     auth,
     gate,
     clock,
@@ -258,8 +257,9 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     guard: new RequestGuard(hosts, origins),
     origins,
     bearer: new Bearer(auth),
-    commands: new HttpCommands(commandGuard, caller),
-    polls: new LongPolls(commandGuard, caller),
+    access,
+    commands: new HttpCommands(caller, access),
+    polls: new LongPolls(caller, access),
   }
 }
 

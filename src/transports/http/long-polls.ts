@@ -13,16 +13,16 @@ import type { Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
 
 export class LongPolls {
-  private readonly guard: Guard
   private readonly caller: Caller
+  private readonly access: Guard
   /** Each ends one of them. */
   private readonly waiting = new Set<() => void>()
   private readonly bySocket = new Map<Socket, number>()
   private isOver = false
 
-  constructor(guard: Guard, caller: Caller) {
-    this.guard = guard
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
+    this.access = access
   }
 
   /** Whether the connection has as many as it may have. */
@@ -53,7 +53,7 @@ export class LongPolls {
     this.waiting.add(end)
     this.bySocket.set(socket, (this.bySocket.get(socket) ?? 0) + 1)
     response.once('close', end)
-    this.guard.ask(principal, frame, settle, session)
+    this.access.ask(principal, frame, settle, session)
   }
 
   /** None waits from now on. */

@@ -45,7 +45,7 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { name } = request.params
       const frame = frameOfRequiredBody(request, 'CRON', { name })
-      return commands.run(request, reply, frame, () => NO_DATA)
+      commands.run(request, reply, frame, () => NO_DATA)
     },
   )
 

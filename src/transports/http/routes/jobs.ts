@@ -46,6 +46,18 @@ export const jobRoutes: RoutePlugin = (app, deps) => {
     },
     (request, reply) => ofJob(deps, request, reply, 'GETRESULT', resultBody),
   )
+  app.get<OfJob>(
+    '/jobs/:id/logs',
+    {
+      schema: describeRoute({
+        tag: 'jobs',
+        summary: 'Lines that its runs have kept, the newest 100',
+        data: ref('JobLogs'),
+        path: ['id'],
+      }),
+    },
+    (request, reply) => ofJob(deps, request, reply, 'GETLOGS', fieldsBody),
+  )
   app.post<OfJob>(
     '/jobs/:id/promote',
     {

@@ -1,10 +1,9 @@
 // What a consumer says of the jobs that it holds: done, failed, still at it, given back.
 
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../../engine/op.ts'
 import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
-import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
+import type { RoutePlugin } from '../http-deps.ts'
 import { frameOfBody } from '../json-bodies.ts'
 import { countsBody, progressBody } from '../reply-lines.ts'
 import { anyJson, count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
@@ -37,6 +36,13 @@ export const runRoutes: RoutePlugin = (app, deps) => {
   single('HEARTBEAT', 'heartbeat', 'Hold a lease on', optional({ lease, token }))
   single('RELEASE', 'release', 'Give a job back, no run counted', optional({ token }))
 
+  single(
+    'LOG',
+    'logs',
+    'Keep a line with a job',
+    objectOf({ line: { type: 'string', maxLength: 4096 }, token }, ['line']),
+  )
+
   const many = (op: OpName, path: string, summary: string, more: Record<string, object>): void => {
     app.post(
       `/jobs/${path}`,
@@ -49,7 +55,8 @@ export const runRoutes: RoutePlugin = (app, deps) => {
           body: objectOf({ ids: { ...listOf(count), maxItems: 1000 }, tokens, ...more }, ['ids']),
         }),
       },
-      (request, reply) => ofJobs(deps, request, reply, op),
+      (request, reply) =>
+        deps.commands.run(request, reply, frameOfBody(request, op, {}), countsBody),
     )
   }
   many('ACKB', 'ack', 'Up to 1,000 jobs are done', { results: listOf(anyJson) })
@@ -68,13 +75,4 @@ export const runRoutes: RoutePlugin = (app, deps) => {
     },
     (request, reply) => ofJob(deps, request, reply, 'GETPROGRESS', progressBody),
   )
-}
-
-function ofJobs(
-  { commands }: HttpDeps,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  op: OpName,
-): void {
-  commands.run(request, reply, frameOfBody(request, op, {}), countsBody)
 }

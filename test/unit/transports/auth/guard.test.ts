@@ -1,7 +1,6 @@
 // What doors ask on behalf of somebody with limits, against two workers with real shards.
 
 import { describe, expect, it } from 'vitest'
-import { Admission } from '../../../../src/transports/auth/admission.ts'
 import { Guard } from '../../../../src/transports/auth/guard.ts'
 import { anybody, type Principal, type Scope } from '../../../../src/transports/auth/principal.ts'
 import { Caller } from '../../../../src/transports/caller.ts'
@@ -89,25 +88,5 @@ describe('a call of somebody with limits', () => {
       error: 'Limit exceeded: dependencies of a batch (max 1000)',
       code: 'limit_exceeded',
     })
-  })
-})
-
-describe('admission', () => {
-  it('asks for the queues of jobs, and hides those of others', async () => {
-    const { caller, push } = await guarded()
-    const admission = new Admission(caller)
-    const [mine, theirs] = [await push(EVEN), await push(ODD)]
-    const who = principal([EVEN], 'read')
-    expect(admission.admit(anybody, 'GETJOB', { ids: [theirs] })).toBe(null)
-    expect(admission.admit(who, 'CANCEL', { ids: [mine] })).toMatchObject({ code: 'forbidden' })
-    expect(admission.admit(who, 'DLQ', { queue: ODD })).toMatchObject({ code: 'forbidden' })
-    expect(admission.admit(who, 'DLQ', { queue: EVEN })).toBe(null)
-    expect(await admission.admit(who, 'GETJOB', { ids: [mine] })).toBe(null)
-    for (const id of [theirs, NEVER_GIVEN]) {
-      expect(await admission.admit(who, 'GETJOB', { ids: [mine, id] })).toEqual({
-        code: 'job_not_found',
-        text: `Job ${id} not found`,
-      })
-    }
   })
 })
