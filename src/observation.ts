@@ -56,7 +56,7 @@ export class Observation {
       survey,
       clock,
       own: () => healthPart(this.measured, this.isDraining),
-      probe: () => probeListener(config.host, this.tcpPort),
+      probe: () => probeListener(config.host, this.tcpPort, config.tlsCert !== null),
     })
     this.consumersOfNode = new ConsumersOfNode(survey, this.consumers)
   }

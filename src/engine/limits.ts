@@ -103,7 +103,7 @@ export const limits = {
   /** The same at once. */
   eventBurstMax: 100_000,
   /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
-  eventLagMax: 4096,
+  eventLagMax: 16_384,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
@@ -111,7 +111,7 @@ export const limits = {
   eventLingerMs: 60_000,
   /** Events of all workers that a worker with streams keeps; a stream that is further behind loses the oldest. */
   eventHistoryBytesMax: 16 * MIB,
-  /** Part of a busy worker's time that is spent on writing to streams. */
+  /** Part of a worker's time that is spent on writing to streams. */
   streamTimeShare: 0.05,
   streamsPerWorkerMax: 2000,
   /** Of one token; of one address where there are no tokens. */

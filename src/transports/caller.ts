@@ -54,13 +54,7 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
-    const op = opOf(frame)
-    const sentMs = performance.now()
-    const answer = this.answered((slot) => {
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
-    }, session)
-    void answer.then(() => this.traffic.took(this.door, op, performance.now() - sentMs))
-    return answer
+    return new Promise((resolve) => this.ask(frame, copiedTo(resolve), session))
   }
 
   /** The same for whoever answers by itself: `run` hands in what it has, and sees to it that `slot` is answered. */
@@ -69,19 +63,36 @@ export class Caller {
     session: Session = this.common,
   ): Promise<Answer> {
     return new Promise((resolve) => {
-      const slot = new CallSlot((answer) => {
-        this.traffic.replied(this.door, answer.line, 0, answer.line.length)
-        if (!this.ended.has(session)) resolve(answer)
-        else if (answer.handed !== null) this.giveBack(answer.handed)
-      })
-      run(slot, session)
+      run(this.slot(copiedTo(resolve), session), session)
       this.endTurn()
     })
+  }
+
+  /**
+   * As `call`, where a promise would cost as much as the command. `done` may be called at once; the line is valid until
+   * it returns.
+   */
+  ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
+    const slot = this.slot(done, session, opOf(frame))
+    this.gate.submit(frame, 0, frame.length - 1, slot, session)
+    this.endTurn()
   }
 
   giveBack(handed: Unwritten): void {
     this.gate.giveBack(handed)
     this.endTurn()
+  }
+
+  /** `op` 0: it is not measured how long the answer takes. */
+  private slot(done: (answer: Answer) => void, session: Session, op = 0): CallSlot {
+    const { traffic, door } = this
+    const sentMs = op === 0 ? 0 : performance.now()
+    return new CallSlot((answer) => {
+      traffic.replied(door, answer.line, 0, answer.line.length)
+      if (op !== 0) traffic.took(door, op, performance.now() - sentMs)
+      if (!this.ended.has(session)) done(answer)
+      else if (answer.handed !== null) this.giveBack(answer.handed)
+    })
   }
 
   private endTurn(): void {
@@ -92,6 +103,10 @@ export class Caller {
       this.gate.turnEnded()
     })
   }
+}
+
+function copiedTo(done: (answer: Answer) => void): (answer: Answer) => void {
+  return ({ line, handed }) => done({ line: Buffer.from(line), handed })
 }
 
 class CallSlot implements ReplySlot {
@@ -113,9 +128,8 @@ class CallSlot implements ReplySlot {
   close(handed: Unwritten | null): void {
     const { writer } = this
     if (writer === null) throw new Error('a reply was closed that was not opened')
-    const line = Buffer.from(writer.bytes.subarray(0, writer.length - 1))
+    this.done({ line: writer.bytes.subarray(0, writer.length - 1), handed })
     returnWriter(writer)
-    this.done({ line, handed })
   }
 }
 

@@ -61,7 +61,7 @@ const table: Readonly<Record<OpName, Row>> = {
   DRAIN: { scope: 'admin', frame: ofQueue('DRAIN') },
   PROMOTE: { scope: 'produce', frame: ofJob('PROMOTE'), job: 'delayed' },
   DELETEQUEUE: { scope: 'admin', frame: ofQueue('DELETEQUEUE') },
-  LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }), isOfServer: true },
+  LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }) },
   LOG: { scope: 'consume', frame: ofJob('LOG', { line: 'x' }), job: 'active' },
   GETLOGS: { scope: 'read', frame: ofJob('GETLOGS'), job: 'active' },
   HELLO: { scope: 'consume', frame: () => ({ cmd: 'HELLO', name: 'me' }) },
@@ -234,19 +234,19 @@ describe('a token of some queues', () => {
     const consumer = await clientWith('some-consume')
     consumer.send(
       { cmd: 'PROGRESS', id, progress: 1 },
-      { cmd: 'PROGRESS', id, progress: 2, reqId: 'a' },
+      { cmd: 'PROGRESS', id, progress: 2 },
       { cmd: 'ACKB', ids: [id, NEVER_GIVEN] },
       { cmd: 'ACK', id },
-      { cmd: 'PULL', queue: 'own', wait: 0, reqId: 'b' },
+      { cmd: 'PULL', queue: 'own', wait: 0 },
       { cmd: 'PULL', queue: 'other', wait: 0 },
       '{"cmd":"ACK"}\n',
     )
     expect(await consumer.answers(7)).toEqual([
       { ok: true },
-      { ok: true, reqId: 'a' },
+      { ok: true },
       { ok: true, ids: [1], errors: [{ index: 1, ...notFound(NEVER_GIVEN) }] },
       { ok: false, ...notFound(id) },
-      { ok: true, reqId: 'b', job: null },
+      { ok: true, job: null },
       FORBIDDEN,
       { ok: false, error: 'Invalid: missing field "id"', code: 'invalid' },
     ])

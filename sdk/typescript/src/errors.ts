@@ -13,6 +13,7 @@ export type ServerCode =
   | 'auth_required'
   | 'auth_invalid'
   | 'auth_throttled'
+  | 'forbidden'
   | 'queue_name_invalid'
   | 'data_too_large'
   | 'duplicate_key'

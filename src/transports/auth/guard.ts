@@ -102,6 +102,17 @@ export class Guard {
     }, session)
   }
 
+  /** The same without a promise, where nothing has to be looked for first. `done`: see `Caller.ask`. */
+  ask(
+    principal: Principal,
+    frame: Buffer,
+    done: (answer: Answer) => void,
+    session?: Session,
+  ): void {
+    if (mayAll(principal)) this.caller.ask(frame, done, session)
+    else void this.call(principal, frame, session).then(done)
+  }
+
   private async runIds(job: Job): Promise<void> {
     const { principal, op, line, slot, session, reply } = job
     const { codec, command } = this

@@ -7,7 +7,7 @@
 // 2. A command is refused unless the table lets it through: one without a row does not compile.
 // 3. What asks every shard is for principals of all queues, except lists that can be shown in part (guard.ts).
 //
-// Next: guard.ts for commands whose queue must be looked up; admission.ts for doors that have read the command
+// Next: guard.ts for commands whose queue must be looked up
 
 import { type OpName, routeOf } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'

@@ -11,6 +11,8 @@ import { parseClaims } from './consumer.ts'
 import type { Consumers } from './consumers.ts'
 import type { ConsumersOfNode } from './consumers-of-node.ts'
 
+const NO_BODY = Buffer.alloc(0)
+
 const uint = { type: 'integer', minimum: 0 }
 const text = { type: 'string' }
 const textOrNull = { type: ['string', 'null'] }
@@ -71,7 +73,9 @@ export function consumersRoutes(consumers: Consumers, ofNode: ConsumersOfNode): 
         }),
       },
       (request, reply) => {
-        const claims = parseClaims(bodyOf(request))
+        const body = bodyOf(request)
+        const claims = parseClaims(body?.bytes ?? NO_BODY)
+        body?.giveBack()
         if ('code' in claims) return sendRefusal(reply, claims)
         const isOwn = (claims.queues ?? []).every((queue) => mayUse(request.principal, queue))
         if (!isOwn) return sendRefusal(reply, refusals.forbidden)

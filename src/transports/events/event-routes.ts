@@ -40,7 +40,7 @@ const response = {
 /** Of the HTTP door. */
 export const events: RoutePlugin = (app, http) => {
   const { clock, log, gate, guard, origins, bearer } = http
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments() })
+  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
   eventRoutes(app, {
     streams,
     clock,

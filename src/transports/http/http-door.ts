@@ -28,8 +28,8 @@ import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { Door as DoorNumber, type Traffic } from '../../engine/traffic.ts'
-import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
@@ -46,8 +46,8 @@ import {
 } from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
-import type { HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
-import { answerError, answerErrors } from './http-errors.ts'
+import type { Access, HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
+import { answerError, answerErrors, type Look } from './http-errors.ts'
 import { takeJsonBodies } from './json-bodies.ts'
 import { LongPolls } from './long-polls.ts'
 import { describeRoutes } from './openapi.ts'
@@ -66,6 +66,7 @@ export interface HttpDoorOptions {
   readonly config: HttpConfig
   readonly caller: Caller
   readonly auth: Authenticator
+  readonly guard: Guard
   readonly gate: Gate
   readonly clock: Clock
   readonly log: Log
@@ -145,12 +146,17 @@ export class HttpDoor implements Door {
     // Bodies are read by the scanner, and replies are bytes: schemas describe, and do nothing.
     app.setValidatorCompiler(() => () => true)
     app.setSerializerCompiler(() => JSON.stringify)
-    // `lookAt` sets it before anybody reads it.
+    // Set for each request by its `Look`.
     app.decorateRequest('principal', null as unknown as Principal)
+    app.decorateRequest('bodyMax', 0)
     app.decorate('ending', this.ending)
     takeJsonBodies(app)
-    answerErrors(app, paths)
-    app.addHook('onRequest', (request, reply, done) => this.lookAt(request, reply, done))
+    answerErrors(app, paths, this.lookFor('token'))
+    // One hook per route, which knows what the route is: the framework would make an object of it per request.
+    app.addHook('onRoute', (route) => {
+      const look = this.lookFor(route.config?.access ?? 'token', route.bodyLimit)
+      route.onRequest = [look, ...[route.onRequest ?? []].flat()]
+    })
     // Of answers that the framework sends; `sendBody` does it by itself.
     app.addHook('onSend', (_request, reply, _payload, sent) => {
       for (const [name, value] of Object.entries(commonHeaders)) {
@@ -223,42 +229,39 @@ export class HttpDoor implements Door {
     return server
   }
 
-  private lookAt(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  private lookFor(access: Access, bodyMax: number = limits.httpBodyBytesMax): Look {
     const { origins, bearer } = this.deps
-    request.principal = nobody
-    const { headers } = request.raw
-    const access = request.routeOptions.config.access ?? 'token'
-    if (access === 'public') return done()
-    if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
-    if (access === 'own') return done()
-    if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
-    const verdict = bearer.principalOf(
-      headers.authorization,
-      request.raw.socket.remoteAddress ?? null,
-    )
-    if (!isPrincipal(verdict)) {
-      this.traffic.refused(HTTP, verdict.code)
-      return void sendRefusal(reply, verdict)
+    return (request, reply, done) => {
+      request.principal = nobody
+      request.bodyMax = bodyMax
+      if (access === 'public') return done()
+      const { headers, socket } = request.raw
+      if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
+      if (access === 'own') return done()
+      if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
+      const verdict = bearer.principalOf(headers.authorization, socket.remoteAddress ?? null)
+      if (!isPrincipal(verdict)) {
+        this.traffic.refused(HTTP, verdict.code)
+        return void sendRefusal(reply, verdict)
+      }
+      if (access !== 'token' && !verdict.scopes.has(access)) {
+        this.traffic.refused(HTTP, refusals.forbidden.code)
+        return void sendRefusal(reply, refusals.forbidden)
+      }
+      request.principal = verdict
+      done()
     }
-    if (access !== 'token' && !verdict.scopes.has(access)) {
-      this.traffic.refused(HTTP, refusals.forbidden.code)
-      return void sendRefusal(reply, refusals.forbidden)
-    }
-    request.principal = verdict
-    done()
   }
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, auth, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
-  const admission = new Admission(caller)
   const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
   return {
     config,
     caller,
-    admission,
     auth,
     gate,
     clock,
@@ -267,8 +270,9 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     guard: new RequestGuard(hosts, origins),
     origins,
     bearer: new Bearer(auth),
-    commands: new HttpCommands(caller, admission),
-    polls: new LongPolls(caller),
+    access,
+    commands: new HttpCommands(caller, access),
+    polls: new LongPolls(caller, access),
   }
 }
 

@@ -1,10 +1,10 @@
 // Pushes: one job, answered with the whole job; many, answered with their ids.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import { frameAround } from '../../wire/frames.ts'
+import type { Refusal } from '../../../engine/refusal.ts'
 import { readTraceContext, withTraceTags } from '../../wire/trace-tags.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOf } from '../json-bodies.ts'
+import { frameOfRequiredBody } from '../json-bodies.ts'
 import { fieldsBody, jobBody } from '../reply-lines.ts'
 import { describeRoute, listOf, objectOf, ref } from '../schemas.ts'
 
@@ -26,9 +26,8 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      const body = tracedBody(bodyOf(request), request.headers)
-      const frame = frameAround('PUSH', { queue, full: true }, body)
-      return commands.run(request, reply, 'PUSH', { queue }, frame, jobBody)
+      const frame = frameOfRequiredBody(request, 'PUSH', { queue, full: true })
+      return commands.run(request, reply, tracedFrame(frame, request.headers), jobBody)
     },
   )
 
@@ -46,14 +45,18 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      const frame = frameAround('PUSHB', { queue }, bodyOf(request))
-      return commands.run(request, reply, 'PUSHB', { queue }, frame, fieldsBody)
+      const frame = frameOfRequiredBody(request, 'PUSHB', { queue })
+      return commands.run(request, reply, frame, fieldsBody)
     },
   )
 }
 
 /** A job that is pushed as a part of a trace keeps the trace's context. */
-function tracedBody(body: Buffer, { traceparent, tracestate }: IncomingHttpHeaders): Buffer {
+function tracedFrame(
+  frame: Buffer | Refusal,
+  { traceparent, tracestate }: IncomingHttpHeaders,
+): Buffer | Refusal {
+  if (traceparent === undefined || !Buffer.isBuffer(frame)) return frame
   const context = readTraceContext(traceparent, tracestate)
-  return context === null ? body : withTraceTags(body, context)
+  return context === null ? frame : withTraceTags(frame, context)
 }
