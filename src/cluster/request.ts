@@ -62,6 +62,8 @@ export function mayRunTwice(op: number): boolean {
     case Op.GETRESULT:
     case Op.GETPROGRESS:
     case Op.DLQ:
+    case Op.WEBHOOKLIST:
+    case Op.WEBHOOKLOG:
       return true
     default:
       return false

@@ -34,13 +34,18 @@ export const Op = {
   AUTH: 31,
   HEARTBEAT: 32,
   RELEASE: 33,
+  WEBHOOK: 60,
+  WEBHOOKDELETE: 61,
+  WEBHOOKLIST: 62,
+  WEBHOOKPING: 63,
+  WEBHOOKLOG: 64,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
 export type OpName = keyof typeof Op
 
-/** How a command finds the shard that runs it. `every` asks all shards, `connection` none. */
-export type Route = 'queue' | 'id' | 'ids' | 'name' | 'every' | 'connection'
+/** How a command finds the shard that runs it. `webhooks` is one shard, `every` asks all, `connection` none. */
+export type Route = 'queue' | 'id' | 'ids' | 'name' | 'webhooks' | 'every' | 'connection'
 
 export const routeOf: Readonly<Record<OpName, Route>> = {
   PUSH: 'queue',
@@ -76,6 +81,11 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   AUTH: 'connection',
   HEARTBEAT: 'ids',
   RELEASE: 'ids',
+  WEBHOOK: 'webhooks',
+  WEBHOOKDELETE: 'webhooks',
+  WEBHOOKLIST: 'webhooks',
+  WEBHOOKPING: 'webhooks',
+  WEBHOOKLOG: 'webhooks',
 }
 
 /** Op number → its name. */

@@ -21,6 +21,8 @@ export const refusalCodes = [
   'dependency_invalid',
   'cron_not_found',
   'cron_invalid',
+  'webhook_not_found',
+  'webhook_invalid', // its URL, an event, its secret, a header
   'too_many_waiting',
   'memory_full',
   'draining',
@@ -101,6 +103,11 @@ export const refusals = {
   cronName: (max: number): Refusal => ({
     code: 'cron_invalid',
     text: `Cron name must be 1 to ${max} bytes`,
+  }),
+  webhookNotFound: { code: 'webhook_not_found', text: 'Webhook not found' },
+  webhookInvalid: (detail: string): Refusal => ({
+    code: 'webhook_invalid',
+    text: `Invalid webhook: ${detail}`,
   }),
   tooManyWaiting: { code: 'too_many_waiting', text: 'Too many waiting pulls on this queue' },
   memoryFull: { code: 'memory_full', text: 'Memory limit reached, job refused; try again later' },

@@ -5,6 +5,7 @@ import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
 import { limits } from './limits.ts'
+import { OutgoingEvents } from './outgoing-events.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { checkQueueName } from './queue-name.ts'
@@ -14,6 +15,8 @@ import { type Refusal, refusals } from './refusal.ts'
 import type { ShardState } from './shard-state.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import { WaitingPulls } from './waiting-pull.ts'
+import { WebhookHome } from './webhook-home.ts'
+import type { WebhookPorts } from './webhook-ports.ts'
 
 /** How long finished jobs stay readable, per shard. */
 export interface Retention {
@@ -38,6 +41,7 @@ export interface ShardPorts {
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
   readonly retention: Retention
+  readonly webhooks: WebhookPorts
 }
 
 /** Queues beyond which idle ones are looked for; doubles with the number in use. */
@@ -48,6 +52,9 @@ export class ShardContext {
   readonly ports: ShardPorts
   readonly record: Recorder
   readonly waits = new WaitingPulls()
+  readonly outgoing: OutgoingEvents
+  /** Of shard 0 only. */
+  readonly home = new WebhookHome()
   /** Queues whose waiting pulls may be served at the end of the turn. */
   dirty: Queue[] = []
   /** The turn's moment. */
@@ -64,6 +71,7 @@ export class ShardContext {
     this.state = state
     this.ports = ports
     this.record = new Recorder(state, ports.log)
+    this.outgoing = new OutgoingEvents(state, this.record, ports)
     this.seqLimit = seqLimit
   }
 
@@ -101,7 +109,17 @@ export class ShardContext {
     slots.add({ shard: this.state.shard, queue, count })
   }
 
+  /** Whether anybody wants to know of such an event of this queue. */
+  wants(kind: EventKind, queue: string): boolean {
+    const { events } = this.ports
+    if (events.listening && events.wants(queue, kind)) return true
+    return this.state.webhooks.isWanted(kind, queue)
+  }
+
   emit(kind: EventKind, queue: Queue, seq: Seq, error: string | null = null): void {
+    if ((this.state.webhooks.mask & kind) !== 0) {
+      this.outgoing.note(kind, queue.name, seq, this.nowMs, error)
+    }
     const { events } = this.ports
     if (events.listening && events.wants(queue.name, kind)) {
       events.event(kind, this.state, seq, this.nowMs, error)

@@ -11,6 +11,7 @@ import { ShardRunner } from '../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { holderOf } from '../../src/engine/holder-number.ts'
 import { newSession, type ReplySlot, type Session, type Unwritten } from '../../src/engine/ports.ts'
+import { noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { EventHub } from '../../src/transports/events/hub.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 
@@ -79,6 +80,7 @@ export class ExchangeNode {
           clock,
           mail,
           events,
+          webhooks: noDeliveries,
           memoryBytesMax: 2 ** 30,
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: () => undefined,

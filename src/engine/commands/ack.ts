@@ -57,8 +57,7 @@ function plainRunFrom(ctx: ShardContext, command: Command, first: number): numbe
   const { state, flags, queue, token, options } = page
   const firstRow = rowOf(firstSeq)
   const queueNo = queue[firstRow] as number
-  const { events } = ctx.ports
-  if (events.listening && events.wants(ctx.state.queueName(queueNo), EventKind.completed)) return 0
+  if (ctx.wants(EventKind.completed, ctx.state.queueName(queueNo))) return 0
   const max = Math.min(idCount - first, PAGE_ROWS - firstRow)
   let length = 0
   for (; length < max; length++) {
@@ -109,7 +108,8 @@ function complete(
   ctx.ports.latency.add(nowMs, 1, Math.max(0, nowMs - (page.createdAt[row] as number)))
   ctx.record.completed(seq, nowMs, bytes, from, to)
   ctx.slotsFreed(queue, 1)
-  tellChildren(ctx, seq, 'completed')
+  // Before anything else is recorded: see record-order.ts.
   ctx.emit(EventKind.completed, queue, seq)
+  tellChildren(ctx, seq, 'completed')
   return null
 }

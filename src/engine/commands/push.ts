@@ -73,11 +73,12 @@ function record(
   const firstSeq = ctx.state.nextSeq
   ctx.record.pushed({ queue, firstSeq, count, nowMs: ctx.nowMs, bytes, table, rows })
   ctx.markDirty(queue)
+  // Before anything else is recorded: see record-order.ts.
+  if (ctx.wants(EventKind.pushed, queue.name)) {
+    for (let seq = firstSeq; seq < firstSeq + count; seq++) ctx.emit(EventKind.pushed, queue, seq)
+  }
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
-  }
-  if (ctx.ports.events.listening) {
-    for (let seq = firstSeq; seq < firstSeq + count; seq++) ctx.emit(EventKind.pushed, queue, seq)
   }
   return firstSeq
 }

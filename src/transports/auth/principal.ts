@@ -56,6 +56,11 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   AUTH: 'read',
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
+  WEBHOOK: 'admin',
+  WEBHOOKDELETE: 'admin',
+  WEBHOOKLIST: 'admin',
+  WEBHOOKPING: 'admin',
+  WEBHOOKLOG: 'admin',
 }
 
 /** Null: they may. `queue` null: the command names none, or a job, whose queue is asked for with `mayUse`. */

@@ -12,6 +12,7 @@ import type { FrameFields } from './frame-fields.ts'
 import { readJob } from './job-rows.ts'
 import { skipBlanks, skipString } from './json-scanner.ts'
 import { decode } from './json-string.ts'
+import { readWebhook } from './webhook-fields.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -95,6 +96,12 @@ function readRare(fields: FrameFields, into: Command): void {
       return
     case Op.SETCONCURRENCY:
       into.limit = fields.uint(Field.limit, limits.concurrencyMax)
+      return
+    case Op.WEBHOOK:
+    case Op.WEBHOOKDELETE:
+    case Op.WEBHOOKPING:
+    case Op.WEBHOOKLOG:
+      readWebhook(fields, into)
       return
     case Op.AUTH:
       into.secret = fields.string(Field.token)

@@ -36,6 +36,7 @@ function mailing(me: number, odd = 1) {
     tell: (child, parent, outcome) => void got.push(['tell', child, parent, outcome]),
     cronTick: (tick) => void got.push(['tick', tick.name]),
     cronTaken: (name, tickMs) => void got.push(['taken', name, tickMs]),
+    webhook: (letter) => void got.push(['webhook', letter.kind]),
   }
   return { mail, own, sent, got, shards, pending: () => pending, dropped: () => dropped }
 }
