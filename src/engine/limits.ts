@@ -91,6 +91,17 @@ export const limits = {
   webhooksResendMs: 1000,
   /** A change is answered after so long, also when some shard has not confirmed it. */
   webhooksAnswerMsMax: 3000,
+  /** Of one attempt. */
+  webhookConnectMs: 3000,
+  webhookTotalMs: 15_000,
+  /** Of an answer to a delivery. */
+  webhookAnswerHeadBytesMax: 16 * KIB,
+  webhookAnswerBytesMax: 64 * KIB,
+  /** A receiver may ask for so long a pause. */
+  webhookRetryAfterMsMax: 60 * 60_000,
+  /** Attempts under way of one worker: to one host, and in all. */
+  webhookPerHostMax: 4,
+  webhooksUnderWayMax: 64,
   /** Attempts that are remembered per webhook. */
   webhookTriesKept: 50,
 

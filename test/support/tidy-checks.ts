@@ -59,6 +59,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:buffer',
       'node:crypto',
       'node:fs',
+      'node:http',
+      'node:https',
       'node:net',
       'node:path',
       'node:util',
