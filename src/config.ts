@@ -7,10 +7,15 @@
 // 4. A new field of `Config` without a row in the table does not compile; `--help` (`help.ts`) and
 //    `docs/configuration.md` are made from the same rows.
 //
-// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`.
+// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`; `setting.ts` makes rows; those of
+// webhooks are in `webhook-settings.ts`.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { limits } from './engine/limits.ts'
+import { integer, type Machine, onOff, type Setting } from './setting.ts'
+import { type WebhookConfig, webhookSettings } from './webhook-settings.ts'
+
+export type { Machine, Setting } from './setting.ts'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -21,13 +26,16 @@ type Durability = (typeof durabilities)[number]
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'
 
-export interface Config {
+export interface Config extends WebhookConfig {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
   readonly unixSocket: string | null
   readonly http: boolean
   readonly httpPort: number
+  /** In lower case; besides those of the loopback and `host`. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
   readonly grpc: boolean
   readonly grpcPort: number
   readonly workers: number
@@ -56,32 +64,12 @@ export interface Config {
   readonly historyDays: number
 }
 
-/** What the defaults depend on. Injected, so that tests see one machine everywhere. */
-export interface Machine {
-  readonly parallelism: number
-  /** What the process may use: the machine's memory or its cgroup's limit. */
-  readonly memoryBytes: number
-}
-
-export interface Setting<T> {
-  /** The environment variable. */
-  readonly name: string
-  /** As an operator would write it; '' = not set, and then `read('')` decides. */
-  readonly default: string
-  /** Says what an empty default comes to. */
-  readonly defaultNote: string
-  readonly allowed: string
-  readonly meaning: string
-  readonly secret: boolean
-  /** Never undefined for the default; undefined = not an allowed value. */
-  readonly read: (text: string, machine: Machine) => T | undefined
-}
-
 export const DEFAULT_UNIX_SOCKET = '/tmp/flashq.sock'
 const MIB = 1024 * 1024
 const DAY_MS = 24 * 60 * 60 * 1000
 const WORKERS_MAX = 32
 const TOKENS_MAX = 1000
+const HOSTS_MAX = 100
 /** An AUTH line must fit `limits.frameBytesMaxBeforeAuth`, escapes included. */
 const TOKEN_BYTES_MAX = 1024
 /** What fits `sockaddr_un` everywhere: macOS has 104 bytes, its final NUL included. */
@@ -124,6 +112,25 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 65_535,
     meaning: 'port of the HTTP API; 0 = any free port',
   }),
+  allowedHosts: {
+    name: 'ALLOWED_HOSTS',
+    default: '',
+    defaultNote:
+      'none: names of the loopback, HOST and addresses in digits; with AUTH_TOKENS any name',
+    allowed: `host names without ports, separated by commas, at most ${HOSTS_MAX}`,
+    meaning: 'names besides those by which HTTP clients may call this server',
+    secret: false,
+    read: (text) => readList(text, HOSTS_MAX, (name) => /^[a-z0-9._-]{1,253}$/.test(name)),
+  },
+  corsOrigins: {
+    name: 'CORS_ORIGINS',
+    default: '',
+    defaultNote: 'none: pages of other origins may not use the HTTP API',
+    allowed: `origins like https://example.org or http://localhost:3000, separated by commas, at most ${HOSTS_MAX}`,
+    meaning: 'origins whose pages may use the HTTP API',
+    secret: false,
+    read: (text) => readList(text, HOSTS_MAX, isOrigin),
+  },
   grpc: onOff({ name: 'GRPC', meaning: 'gRPC, on GRPC_PORT' }),
   grpcPort: integer({
     name: 'GRPC_PORT',
@@ -287,6 +294,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 3650,
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
+  ...webhookSettings,
 }
 
 export type ConfigResult =
@@ -356,59 +364,6 @@ function quoted(text: string): string {
   )
 }
 
-interface IntegerRow {
-  readonly name: string
-  readonly default: number | ''
-  readonly defaultNote?: string
-  /** The value when the text is the default, in the units of `Config`. */
-  readonly atDefault?: (machine: Machine) => number
-  readonly min: number
-  readonly max: number
-  /** What one of the operator's units is in those of `Config`. */
-  readonly unit?: number
-  readonly meaning: string
-}
-
-function integer(row: IntegerRow): Setting<number> {
-  const { name, meaning, atDefault, min, max, unit = 1 } = row
-  const defaultText = String(row.default)
-  return {
-    name,
-    default: defaultText,
-    defaultNote: row.defaultNote ?? '',
-    allowed: `an integer from ${min} to ${max}`,
-    meaning,
-    secret: false,
-    read: (text, machine) => {
-      if (atDefault !== undefined && text === defaultText) return atDefault(machine)
-      const value = readInteger(text, min, max)
-      return value === undefined ? undefined : value * unit
-    },
-  }
-}
-
-/** Off by default. */
-function onOff({ name, meaning }: { name: string; meaning: string }): Setting<boolean> {
-  return {
-    name,
-    default: '0',
-    defaultNote: 'off',
-    allowed: '1, true, yes, on; 0, false, no, off',
-    meaning,
-    secret: false,
-    read: (text) => {
-      if (/^(?:1|true|yes|on)$/i.test(text)) return true
-      return /^(?:0|false|no|off)$/i.test(text) ? false : undefined
-    },
-  }
-}
-
-function readInteger(text: string, min: number, max: number): number | undefined {
-  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) return undefined
-  const value = Number(text)
-  return value >= min && value <= max ? value : undefined
-}
-
 function readHost(text: string): string | undefined {
   return /^[A-Za-z0-9.:%_-]{1,253}$/.test(text) ? text : undefined
 }
@@ -437,6 +392,22 @@ function readSchema(text: string): string | undefined {
 
 function readPath(text: string): string | undefined {
   return /\p{Cc}/u.test(text) ? undefined : text
+}
+
+/** In lower case, blanks around the items dropped. */
+function readList(
+  text: string,
+  max: number,
+  isItem: (item: string) => boolean,
+): readonly string[] | undefined {
+  if (text === '') return Object.freeze([])
+  const items = [...new Set(text.toLowerCase().split(','))].map((item) => item.trim())
+  return items.length <= max && items.every(isItem) ? Object.freeze(items) : undefined
+}
+
+/** As a browser writes it. */
+function isOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text
 }
 
 function readTokens(text: string): readonly string[] | undefined {

@@ -13,6 +13,7 @@
 //     ◀──────────────────── adopt + socket        here it is
 //     adopted ───────────────────────────▶        I have it
 //     ◀──────── release, wake, evacuate, drain, exit
+//     stop ──────────────────────────────▶        somebody asks for the end of the node
 //     evacuated, drained ────────────────▶
 //
 // 1. Messages are small and rare, and state is sent whole: a message that is skipped because a newer one
@@ -75,6 +76,8 @@ export type ToPrimary =
   /** No connection is left, and none will come. */
   | { readonly kind: 'evacuated' }
   | { readonly kind: 'drained' }
+  /** The node is to end; `restart`: in a way that asks for a new start. */
+  | { readonly kind: 'stop'; readonly restart: boolean }
 
 export function readToWorker(message: unknown): ToWorker | null {
   if (!isRecord(message)) return null
@@ -104,12 +107,14 @@ export function readToWorker(message: unknown): ToWorker | null {
 
 export function readToPrimary(message: unknown): ToPrimary | null {
   if (!isRecord(message)) return null
-  const { kind, version, ports, text, shard, shards, jobs, to, holder } = message
+  const { kind, version, ports, text, shard, shards, jobs, to, holder, restart } = message
   switch (kind) {
     case 'linked':
     case 'evacuated':
     case 'drained':
       return { kind }
+    case 'stop':
+      return typeof restart === 'boolean' ? { kind, restart } : null
     case 'applied':
       return isCount(version) ? { kind, version } : null
     case 'opened':

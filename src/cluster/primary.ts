@@ -1,6 +1,7 @@
 // The primary: forks the workers, says who owns which shard, starts again what dies, and ends it all.
 //
 //   starting ──all linked: assign, open──▶ serving ──SIGTERM──▶ draining ──all gone──▶ exit 0
+//                                           └── the same with 100: by POST /server/restart
 //        └── can't bind, or dies again and again: exit 1                └── too late, or a second signal: exit 1
 //
 // 1. No client byte passes through here (but `node:cluster` accepts the connections and hands them out).
@@ -31,6 +32,8 @@ const DEATHS_AT_START_MAX = 3
 const SAME_SIGNAL_MS = 1000
 /** Shards that take longer to recover do not keep the others from being served. */
 const RECOVERY_MS_MAX = 10_000
+/** Of a clean end after which whoever supervises this process is to start it again. */
+const EXIT_RESTART = 100
 /** Between two requests to one worker to give back empty shards. */
 const EVEN_OUT_MS = 10_000
 
@@ -53,6 +56,7 @@ export interface WorkerIdentity {
   readonly worker: number
   readonly incarnation: number
   readonly folder: string
+  readonly nodeStartedAtMs: number
 }
 
 export function readIdentity(env: NodeJS.ProcessEnv): WorkerIdentity {
@@ -60,6 +64,7 @@ export function readIdentity(env: NodeJS.ProcessEnv): WorkerIdentity {
     worker: Number(env['FLASHQ_WORKER']),
     incarnation: Number(env['FLASHQ_INCARNATION']),
     folder: env['FLASHQ_LINKS'] ?? '',
+    nodeStartedAtMs: Number(env['FLASHQ_STARTED_MS']),
   }
 }
 
@@ -71,6 +76,7 @@ export class Primary {
   private readonly children: Child[]
   private readonly table: ShardTable
   private readonly folder: string
+  private readonly startedAtMs: number
   private state: State = 'starting'
   /** As the workers are told. */
   private ports: DoorPorts
@@ -80,6 +86,8 @@ export class Primary {
   private drainingSinceMs = 0
   private drainSignal = ''
   private allClean = true
+  /** Of a clean end. */
+  private exitCode = 0
   private environment: Readonly<Record<string, string>> = {}
   private leaseUntilMs = 0
   private restart: RollingRestart | null = null
@@ -89,6 +97,7 @@ export class Primary {
     this.options = options
     this.log = options.log
     this.ports = options.ports
+    this.startedAtMs = options.nowMs()
     this.table = new ShardTable(options.nowMs(), options.isDurable)
     this.children = Array.from({ length: options.workers }, (_, index) => new Child(index))
     // Private to this user; short, because a socket's path may have 103 bytes.
@@ -114,10 +123,22 @@ export class Primary {
       return this.end(1)
     }
     this.log.info({ signal }, 'draining')
+    this.drainSignal = signal
+    this.drain()
+  }
+
+  /** A client asks for the end. */
+  private stopByRequest(isRestart: boolean): void {
+    if (this.state !== 'serving') return
+    this.log.info({ restart: isRestart }, 'draining: a client asks for it')
+    if (isRestart) this.exitCode = EXIT_RESTART
+    this.drain()
+  }
+
+  private drain(): void {
     this.restart?.stop()
     this.state = 'draining'
     this.drainingSinceMs = this.options.nowMs()
-    this.drainSignal = signal
     for (const child of this.children) {
       child.cancelRestart()
       if (child.opened) child.send({ kind: 'drain' })
@@ -206,6 +227,7 @@ export class Primary {
       FLASHQ_WORKER: child.index,
       FLASHQ_INCARNATION: child.incarnation + 1,
       FLASHQ_LINKS: this.folder,
+      FLASHQ_STARTED_MS: this.startedAtMs,
     })
     child.started(process, this.options.nowMs())
     this.log.info({ worker: child.index, workerPid: process.process.pid }, 'worker started')
@@ -270,6 +292,8 @@ export class Primary {
       case 'drained':
         child.drained = true
         return this.endWhenDrained()
+      case 'stop':
+        return this.stopByRequest(message.restart)
     }
   }
 
@@ -413,7 +437,7 @@ export class Primary {
     const left = this.children.filter((child) => child.process !== null)
     if (left.length === 0) {
       this.log.info({}, 'drained: exits')
-      return this.end(this.allClean ? 0 : 1)
+      return this.end(this.allClean ? this.exitCode : 1)
     }
     // Not before all are: until then a worker may have to run what another one still owes its clients.
     if (left.every((child) => child.drained)) for (const child of left) child.send({ kind: 'exit' })

@@ -38,6 +38,14 @@ export interface Listeners extends Arrivals {
   drain(): Promise<void>
 }
 
+/** What clients may ask of the node. */
+export interface NodeLife {
+  /** This node may serve: in memory always, with a database while nobody else can take its shards. */
+  leads(): boolean
+  /** Ends the whole node; `restart`: with the exit code that asks for a new start. */
+  stop(isRestart: boolean): void
+}
+
 /** Where shards are durable: what the worker has besides. */
 export interface WorkerDurable extends Omit<DurableOptions, 'mayAnswer' | 'makeKeeper'> {
   makeKeeper(hold: ReplyHold, hooks: KeeperHooks & PrimaryHooks): Keeper
@@ -59,7 +67,7 @@ export interface WorkerOptions
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
-  makeListeners(gate: Gate, moves: Moves): Listeners
+  makeListeners(gate: Gate, moves: Moves, life: NodeLife): Listeners
 }
 
 /** Runs the worker until the process ends. */
@@ -103,7 +111,10 @@ class WorkerProcess {
     const durable = kept === null ? null : this.durableOptions(kept)
     this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, bug: die })
     const { moves } = this.exchange
-    this.listeners = options.makeListeners(this.exchange, moves)
+    this.listeners = options.makeListeners(this.exchange, moves, {
+      leads: () => kept === null || monotonicMs() < this.leaseUntilMs,
+      stop: (restart) => tellPrimary({ kind: 'stop', restart }),
+    })
     moves.arrivals = this.listeners
   }
 

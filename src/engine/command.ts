@@ -55,6 +55,9 @@ export class Command {
   /** PULL, PULLB `release_on_close: true`. */
   releaseOnClose = false
 
+  /** GETJOB `full`. */
+  isFull = false
+
   /** FAIL `error`, PROGRESS `message`; null when absent. */
   text: string | null = null
   /** PROGRESS `progress` 0–255. */

@@ -64,7 +64,7 @@ export function told(ctx: ShardContext, child: JobId, parent: JobId, outcome: Pa
     return
   }
   const error = `Dependency ${parent} ${REASONS[outcome]}`
-  ctx.record.deadLettered(seq, error)
+  ctx.record.deadLettered(seq, ctx.nowMs, error)
   ctx.emit(EventKind.failed, queue, seq, error)
   tellChildren(ctx, seq, 'failed')
 }

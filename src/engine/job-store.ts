@@ -92,7 +92,7 @@ export class JobPage {
 
   /** Since the last pull; 0 before and after. */
   startedAt: Float64Array | null = null
-  /** The current delivery's token; valid while active. */
+  /** While active the current delivery's token; of what is completed or failed, when it ended, in Unix ms. Else 0. */
   token: Float64Array | null = null
   /** Options in ms, 0 when not given. */
   options: JobOptions | null = null
@@ -307,6 +307,13 @@ export function rowOf(seq: Seq): number {
 export function openStartedAt(page: JobPage): Float64Array {
   page.startedAt ??= new Float64Array(PAGE_ROWS)
   return page.startedAt
+}
+
+/** When a completed or failed job ended, in Unix ms; 0 when that is not known, or it has not. */
+export function endedAtMs(page: JobPage, row: number): number {
+  const state = page.state[row]
+  if (page.token === null || (state !== JobState.completed && state !== JobState.failed)) return 0
+  return page.token[row] as number
 }
 
 export function openTokens(page: JobPage): Float64Array {

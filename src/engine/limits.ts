@@ -117,6 +117,32 @@ export const limits = {
   subscriberBytesMax: 1 * MIB,
   subscriptionsPerConnectionMax: 1000,
   connectionsPerWorkerMax: 10_000,
+  /** Of HTTP, and of a worker. */
+  httpHeadersMax: 100,
+  httpHeaderBytesMax: 16 * KIB,
+  /** From the first byte of a request to the last of its headers, and of its body. */
+  httpHeadersMsMax: 10_000,
+  httpRequestMsMax: 30_000,
+  /** How often these two are looked at. */
+  httpCheckEveryMs: 5000,
+  httpKeepAliveMs: 72_000,
+  httpRequestsPerSocketMax: 10_000,
+  /** Nothing is read or written for so long: the connection is closed. Longer than any wait. */
+  httpIdleMsMax: 90_000,
+  /** Of anything but a batch. Twice the longest `data`: it may be indented. */
+  httpBodyBytesMax: 2 * MIB,
+  /** A reply above the first must be read within the second. */
+  httpReplyBytesUnwatched: 64 * KIB,
+  httpWriteMsMax: 30_000,
+  /** Of a path, percent-decoded. */
+  pathPartBytesMax: 2 * KIB,
+  /** How long a pull over HTTP waits: when it does not say, and at most. */
+  pollMs: 30_000,
+  pollMsMax: 60_000,
+  pollsPerConnectionMax: 16,
+  /** Of a page of a list. */
+  listMax: 1000,
+  listOffsetMax: 100_000,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 

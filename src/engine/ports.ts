@@ -93,6 +93,8 @@ export interface Reply {
   pulledBatch(source: JobSource, list: SeqList, delivery: Delivery | null): void
   /** GETJOB; `seq` -1 when the job's body is not there (any more). */
   jobAndState(source: JobSource, seq: Seq, state: StateName): void
+  /** GETJOB `full`: the same, and how the job ended. */
+  jobInFull(source: JobSource, seq: Seq, state: StateName): void
   state(id: JobId, state: StateName): void
   /** GETRESULT: raw JSON in `bytes[from..to)`, or null. */
   result(id: JobId, bytes: Buffer | null, from: number, to: number): void

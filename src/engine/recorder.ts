@@ -55,6 +55,9 @@ export const RecordKind = {
   pushedPlain: 28,
   /** Nothing happened: says that what was handed out before it has been sent. See `confirmation.ts`. */
   confirmed: 29,
+  /** `deadLettered` (5) with its moment; 5 is read, and no longer written. */
+  deadLetteredAt: 30,
+  promotedNow: 31,
   webhooksSet: 50,
   /** Is stored together with the record before it: see `isWithLast`. */
   deliveriesAdded: 51,
@@ -120,9 +123,12 @@ export class Recorder {
     run.evolveRetried(this.state, seq, nowMs, runAtMs, error)
   }
 
-  deadLettered(seq: Seq, error: string | null): void {
-    this.log?.append(this.writer.begin(RecordKind.deadLettered).f64(seq).textOrNull(error).end())
-    run.evolveDeadLettered(this.state, seq, error)
+  deadLettered(seq: Seq, nowMs: number, error: string | null): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.deadLetteredAt).f64(seq).f64(nowMs)
+      this.log.append(w.textOrNull(error).end())
+    }
+    run.evolveDeadLettered(this.state, seq, nowMs, error)
   }
 
   released(seq: Seq): void {
@@ -146,6 +152,11 @@ export class Recorder {
   promoted(seq: Seq): void {
     this.log?.append(this.writer.begin(RecordKind.promoted).f64(seq).end())
     job.evolvePromoted(this.state, seq)
+  }
+
+  promotedNow(seq: Seq, nowMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.promotedNow).f64(seq).f64(nowMs).end())
+    job.evolvePromotedNow(this.state, seq, nowMs)
   }
 
   parentDone(seq: Seq, parent: JobId, nowMs: number): void {

@@ -17,6 +17,7 @@ export const refusalCodes = [
   'job_not_found',
   'job_not_active',
   'job_not_cancellable',
+  'job_not_delayed',
   'stale_token',
   'dependency_invalid',
   'cron_not_found',
@@ -46,6 +47,7 @@ export const refusals = {
   }),
   authRequired: { code: 'auth_required', text: 'Authentication required' },
   authInvalid: { code: 'auth_invalid', text: 'Invalid token' },
+  signatureInvalid: { code: 'auth_invalid', text: 'Signature is missing, wrong or too old' },
   authThrottled: { code: 'auth_throttled', text: 'Too many failed attempts, try again later' },
   forbidden: { code: 'forbidden', text: 'This token may not do that' },
   queueEmpty: { code: 'queue_name_invalid', text: 'Queue name cannot be empty' },
@@ -78,6 +80,10 @@ export const refusals = {
   jobNotCancellable: (id: number): Refusal => ({
     code: 'job_not_cancellable',
     text: `Job ${id} cannot be cancelled (already completed/failed)`,
+  }),
+  jobNotDelayed: (id: number): Refusal => ({
+    code: 'job_not_delayed',
+    text: `Job ${id} is not delayed`,
   }),
   staleToken: (id: number): Refusal => ({
     code: 'stale_token',

@@ -78,7 +78,10 @@ export class Replay {
         run.evolveRetried(state, r.f64(), r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.deadLettered:
-        run.evolveDeadLettered(state, r.f64(), r.textOrNull())
+        run.evolveDeadLettered(state, r.f64(), 0, r.textOrNull())
+        return true
+      case RecordKind.deadLetteredAt:
+        run.evolveDeadLettered(state, r.f64(), r.f64(), r.textOrNull())
         return true
       case RecordKind.released:
         run.evolveReleased(state, r.f64())
@@ -98,6 +101,9 @@ export class Replay {
         return true
       case RecordKind.promoted:
         job.evolvePromoted(state, r.f64())
+        return true
+      case RecordKind.promotedNow:
+        job.evolvePromotedNow(state, r.f64(), r.f64())
         return true
       case RecordKind.parentDone:
         job.evolveParentDone(state, r.f64(), r.f64(), r.f64())

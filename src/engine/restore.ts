@@ -144,7 +144,9 @@ function setCells(page: JobPage, at: number, row: JobRow): void {
   page.createdAt[at] = row.createdAtMs
   page.runAt[at] = row.runAtMs
   if (row.startedAtMs !== 0 || page.startedAt !== null) openStartedAt(page)[at] = row.startedAtMs
-  if (row.token !== 0 || page.token !== null) openTokens(page)[at] = row.token
+  const isActive = page.state[at] === JobState.active
+  const token = isActive ? row.token : row.finishedAtMs
+  if (token !== 0 || page.token !== null) openTokens(page)[at] = token
   if (row.progress !== 0 || page.progress !== null) openProgress(page)[at] = row.progress
   if (row.backoffMs !== 0 || row.ttlMs !== 0 || row.timeoutMs !== 0 || page.options !== null) {
     const options = openOptions(page)

@@ -29,6 +29,7 @@ import {
   release,
 } from './commands/lease.ts'
 import { getProgress, progress } from './commands/progress.ts'
+import { promote } from './commands/promote.ts'
 import { pull } from './commands/pull.ts'
 import { push, pushBatch } from './commands/push.ts'
 import { controlQueue } from './commands/queue-control.ts'
@@ -74,6 +75,7 @@ handlers[Op.GETJOB] = getJob
 handlers[Op.GETSTATE] = getState
 handlers[Op.CANCEL] = cancel
 handlers[Op.PROGRESS] = progress
+handlers[Op.PROMOTE] = promote
 handlers[Op.GETPROGRESS] = getProgress
 handlers[Op.DLQ] = listDead
 handlers[Op.RETRYDLQ] = retryDead

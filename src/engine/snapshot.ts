@@ -11,6 +11,7 @@
 
 import { jobIdOf, type Seq } from './job-id.ts'
 import {
+  endedAtMs,
   type JobPage,
   JobState,
   PAGE_ROWS,
@@ -45,11 +46,11 @@ export function* jobRows(state: ShardState): Generator<JobRow, void> {
       yield row
     }
   }
-  row.finishedAtMs = 0
   for (const page of state.jobs.pagesInOrder()) {
     for (let at = 0; at < PAGE_ROWS; at++) {
       if (page.state[at] === JobState.none || page.state[at] === JobState.completed) continue
       fill(row, state, page, at)
+      row.finishedAtMs = endedAtMs(page, at)
       yield row
     }
   }
@@ -145,7 +146,8 @@ function fill(row: JobRow, state: ShardState, page: JobPage, at: number): void {
   row.ttlMs = options === null ? 0 : (options.ttl[at] as number)
   row.timeoutMs = options === null ? 0 : (options.timeout[at] as number)
   row.progress = page.progress === null ? 0 : (page.progress[at] as number)
-  row.token = page.token === null ? 0 : (page.token[at] as number)
+  const isActive = page.state[at] === JobState.active
+  row.token = page.token === null || !isActive ? 0 : (page.token[at] as number)
   const leased = leases !== null && (flags & RowFlag.leased) !== 0
   row.leaseMs = leased ? (leases.lengthMs[at] as number) : 0
   row.leaseUntilMs = leased ? (leases.untilMs[at] as number) : 0

@@ -58,7 +58,7 @@ export interface JobRow {
   createdAtMs: number
   runAtMs: number
   startedAtMs: number
-  /** Of completed jobs only. */
+  /** Of completed jobs, and of failed ones where it is known. */
   finishedAtMs: number
   /** 0 = not given. */
   backoffMs: number

@@ -9,7 +9,7 @@ import { IntColumn } from '../../src/engine/job-table.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { type OpName, opNames, routeOf } from '../../src/engine/op.ts'
 import type { Refusal } from '../../src/engine/refusal.ts'
-import { fieldNames, knownOf } from '../../src/transports/wire/fields.ts'
+import { fieldNames, knownOf, RARE_FROM, rareKnownOf } from '../../src/transports/wire/fields.ts'
 import { validateJson } from '../../src/transports/wire/json-scanner.ts'
 import { peekFrame } from '../../src/transports/wire/peek.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
@@ -33,6 +33,14 @@ const seed = Number(process.env['PROPERTY_SEED'] ?? 42)
 
 function settings(runs: number): fc.Parameters<unknown> {
   return { numRuns: Math.max(runs, longRuns), seed, endOnFailure: longRuns > 0 }
+}
+
+/** Names of fields that the command does not have. */
+function strangersTo(op: number): string[] {
+  return fieldNames.filter((name, field) => {
+    const known = (field < RARE_FROM ? knownOf : rareKnownOf)[op] as number
+    return name !== '' && (known & (1 << (field % RARE_FROM))) === 0
+  })
 }
 
 const PROPERTY_TIMEOUT_MS = 60_000 + longRuns * 2
@@ -125,8 +133,7 @@ describe('scanFrame', () => {
       fc.property(frameBytes, fc.nat(), json, (frame, which, value) => {
         if (scan(frame, command) !== null) return
         const before = shown(command)
-        const known = knownOf[command.op] as number
-        const strangers = fieldNames.filter((_, field) => (known & (1 << field)) === 0)
+        const strangers = strangersTo(command.op)
         const key = strangers[which % strangers.length] as string
         const twice = `,"${key}":${value},"${key}":7}`
         expect(scan(Buffer.from(frame.toString().replace(/}$/, () => twice)), command)).toBe(null)

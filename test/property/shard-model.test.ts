@@ -103,6 +103,8 @@ class Pair {
       const shown = job.state === 'gone' ? null : model.view(job)
       const answer = engine.send({ cmd: 'GETJOB', id: job.id })
       expect(answer).toEqual({ ok: true, job: shown, state })
+      const full = engine.send({ cmd: 'GETJOB', id: job.id, full: true })
+      expect(full).toEqual({ ok: true, job: shown, state, ...model.end(job) })
       const result = engine.send({ cmd: 'GETRESULT', id: job.id })
       expect(result).toEqual({ ok: true, id: job.id, result: job.result })
     }
@@ -199,6 +201,8 @@ class Pair {
     switch (frame.cmd) {
       case 'CANCEL':
         return model.cancel(id)
+      case 'PROMOTE':
+        return model.promote(id)
       case 'GETRESULT':
         return { ok: true, id, result: job?.result ?? null }
       case 'GETPROGRESS':

@@ -86,6 +86,7 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   limit: maybe(uint),
   name: quoted,
   schedule: quoted,
+  full: fc.constantFrom('true', 'false', 'null', '1'),
 }
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
@@ -96,7 +97,8 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   ACK: ['id', 'result', 'token'],
   ACKB: ['ids', 'tokens', 'results'],
   FAIL: ['id', 'error', 'token'],
-  GETJOB: ['id'],
+  GETJOB: ['id', 'full'],
+  PROMOTE: ['id'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
   RETRYDLQ: ['queue', 'id'],
@@ -263,8 +265,10 @@ export function shown(command: Command): unknown {
       return { op, queue: command.queue, limit: command.limit }
     case Op.AUTH:
       return { op, secret: command.secret }
-    case Op.GETJOB:
+    case Op.PROMOTE:
       return { op, id: command.id }
+    case Op.GETJOB:
+      return { op, id: command.id, full: command.isFull }
     default:
       return { op }
   }
@@ -348,8 +352,10 @@ export function expected(frame: Json): unknown {
       return { op, queue, limit: frame['limit'] }
     case Op.AUTH:
       return { op, secret: frame['token'] }
-    case Op.GETJOB:
+    case Op.PROMOTE:
       return { op, id }
+    case Op.GETJOB:
+      return { op, id, full: frame['full'] ?? false }
     default:
       return { op }
   }

@@ -217,6 +217,7 @@ const frames: readonly FrameMaker[] = [
   ...many(3, heartbeat),
   ...many(2, release),
   ...many(3, byId('CANCEL')),
+  ...many(3, byId('PROMOTE')),
   byId('GETRESULT'),
   byId('GETPROGRESS'),
   ...many(3, deadLetters('RETRYDLQ')),

@@ -133,13 +133,21 @@ export class ShardModel extends ShardRules {
     return OK
   }
 
+  promote(id: number): Expected {
+    const job = this.byId.get(id)
+    if (job === undefined || this.stateName(id) === 'unknown') return refusal('job_not_found')
+    if (job.state !== 'delayed') return refusal('job_not_delayed')
+    Object.assign(job, { state: 'waiting', runAt: this.nowMs })
+    return OK
+  }
+
   retryDead(queueName: string, id: number | null): Expected {
     const queue = this.queue(queueName)
     const chosen = queue.dead.filter((job) => id === null || job.id === id)
     for (const job of chosen) {
       queue.dead = queue.dead.filter((each) => each !== job)
       Object.assign(job, { attempts: 0, runAt: this.nowMs, startedAt: 0, progress: 0, ttl: 0 })
-      job.message = null
+      Object.assign(job, { message: null, error: null, finishedAt: 0 })
       if (job.open.size > 0) {
         job.state = 'parked'
         this.ask(job)

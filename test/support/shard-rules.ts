@@ -31,6 +31,8 @@ export interface ModelJob {
   tags: string[]
   progress: number
   message: string | null
+  /** Why the last run failed. */
+  error: string | null
   /** `gone`: its body is no longer there, `outcome` is how it ended. */
   state: 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'parked' | 'gone'
   outcome: string
@@ -40,6 +42,7 @@ export interface ModelJob {
   leaseUntil: number
   leaseTimer: number
   holder: number
+  /** When it was completed or failed; 0 while it is neither. */
   finishedAt: number
 }
 
@@ -154,6 +157,12 @@ export class ShardRules {
     }
   }
 
+  /** What GETJOB adds when it is asked for all. */
+  end(job: ModelJob): Expected {
+    if (job.state === 'gone') return { result: null, error: null, finished_at: null }
+    return { result: job.result, error: job.error, finished_at: job.finishedAt || null }
+  }
+
   count(queue: string | null, ...states: ModelJob['state'][]): number {
     return this.jobs.filter(
       (job) => (queue === null || job.queue === queue) && states.includes(job.state),
@@ -234,6 +243,7 @@ export class ShardRules {
       tags: fields.tags ?? [],
       progress: 0,
       message: null,
+      error: null,
       state: open.size > 0 ? 'parked' : runAt > this.nowMs ? 'delayed' : 'waiting',
       outcome: 'open',
       result: null,
@@ -348,7 +358,7 @@ export class ShardRules {
 
   protected endRunBadly(job: ModelJob, error: string | null): void {
     job.attempts++
-    if (error !== null) job.message = error
+    if (error !== null) Object.assign(job, { message: error, error })
     if (job.max > 0 && job.attempts >= job.max) {
       this.deadLetter(job)
       return
@@ -369,6 +379,7 @@ export class ShardRules {
   protected deadLetter(job: ModelJob): void {
     job.state = 'failed'
     job.outcome = 'failed'
+    job.finishedAt = this.nowMs
     this.queue(job.queue).dead.push(job)
     this.failed++
     this.events.push(['failed', job.id])
@@ -437,6 +448,7 @@ export class ShardRules {
       unknown: 'does not exist',
     }[outcome]
     child.message = `Dependency ${parentId} ${why}`
+    child.error = child.message
     this.deadLetter(child)
   }
 }

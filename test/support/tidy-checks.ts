@@ -63,6 +63,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:https',
       'node:net',
       'node:path',
+      'node:stream',
       'node:util',
       'node:v8',
       '@fastify/swagger',

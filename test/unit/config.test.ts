@@ -22,6 +22,8 @@ describe('the configuration', () => {
       port: 6789,
       http: false,
       httpPort: 6790,
+      allowedHosts: [],
+      corsOrigins: [],
       grpc: false,
       grpcPort: 6791,
       unixSocket: null,

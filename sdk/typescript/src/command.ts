@@ -25,8 +25,11 @@ export const failCommand = (id: number, error?: string, token?: number): Command
 
 export const getResultCommand = (id: number): Command => read('GETRESULT', idField(id))
 export const getJobCommand = (id: number): Command => read('GETJOB', idField(id))
+export const getJobInFullCommand = (id: number): Command =>
+  read('GETJOB', `${idField(id)},"full":true`)
 export const getStateCommand = (id: number): Command => read('GETSTATE', idField(id))
 export const getProgressCommand = (id: number): Command => read('GETPROGRESS', idField(id))
+export const promoteCommand = (id: number): Command => write('PROMOTE', idField(id))
 export const cancelCommand = (id: number): Command => write('CANCEL', idField(id))
 
 /** The wire takes whole numbers only: `value` is rounded, and held within 0 and 100. */

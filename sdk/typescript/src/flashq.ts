@@ -23,6 +23,7 @@ import type {
   EventListener,
   EventName,
   Job,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,
@@ -232,6 +233,12 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return found as JobWithState<T> | null
   }
 
+  /** The job with its result, its error and when it ended. */
+  async getJobInFull<T = unknown, R = unknown>(jobId: number): Promise<JobInFull<T, R>> {
+    const found = await this.#call(commands.getJobInFullCommand(jobId), reply.readJobInFull)
+    return found as JobInFull<T, R>
+  }
+
   async getState(jobId: number): Promise<JobState> {
     return this.#call(commands.getStateCommand(jobId), reply.readState)
   }
@@ -242,6 +249,11 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
 
   async cancel(jobId: number): Promise<void> {
     return this.#call(commands.cancelCommand(jobId), reply.readNothing)
+  }
+
+  /** A delayed job is ready now. */
+  async promote(jobId: number): Promise<void> {
+    return this.#call(commands.promoteCommand(jobId), reply.readNothing)
   }
 
   /** `value` is rounded, and held within 0 and 100. */

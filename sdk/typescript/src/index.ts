@@ -28,6 +28,7 @@ export type {
   EventName,
   Job,
   JobEvent,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,

@@ -69,6 +69,18 @@ export interface JobWithState<T = unknown> {
   state: JobState
 }
 
+/** A job, and how it ended. */
+export interface JobInFull<T = unknown, R = unknown> {
+  /** Null when the server does not know the job, or no longer. */
+  job: Job<T> | null
+  state: JobState
+  result: R | null
+  /** Of its last failed run. */
+  error: string | null
+  /** Unix ms; null until it is completed or in the dead-letter queue. */
+  finished_at: number | null
+}
+
 export interface JobProgress {
   /** 0–100. */
   progress: number

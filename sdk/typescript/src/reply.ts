@@ -7,6 +7,7 @@ import type {
   BatchOutcome,
   CronJob,
   Job,
+  JobInFull,
   JobProgress,
   JobState,
   JobWithState,
@@ -27,6 +28,7 @@ export interface Reply {
   readonly jobs?: unknown
   readonly state?: unknown
   readonly result?: unknown
+  readonly finished_at?: unknown
   readonly progress?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
@@ -93,6 +95,18 @@ export function readJobWithState(reply: Reply): JobWithState | null {
   if (reply.job === null || reply.job === undefined) return null
   if (isJob(reply.job)) return { job: reply.job, state: reply.state as JobState }
   throw unexpected('GETJOB', 'no job')
+}
+
+export function readJobInFull(reply: Reply): JobInFull {
+  const { job, result, error, finished_at } = reply
+  if (job !== null && !isJob(job)) throw unexpected('GETJOB', 'no job')
+  return {
+    job,
+    state: reply.state as JobState,
+    result: result ?? null,
+    error: typeof error === 'string' ? error : null,
+    finished_at: typeof finished_at === 'number' ? finished_at : null,
+  }
 }
 
 export const readState = (reply: Reply): JobState => reply.state as JobState

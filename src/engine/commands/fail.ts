@@ -36,7 +36,7 @@ export function endRunBadly(
   const attempts = (page.attempts[row] as number) + 1
   const max = page.maxAttempts[row] as number
   if (max > 0 && attempts >= max) {
-    ctx.record.deadLettered(seq, error)
+    ctx.record.deadLettered(seq, ctx.nowMs, error)
     ctx.emit(EventKind.failed, queue, seq, error)
     tellChildren(ctx, seq, 'failed')
   } else {

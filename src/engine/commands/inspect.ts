@@ -9,7 +9,10 @@ import type { ShardContext } from '../shard-context.ts'
 export function getJob(ctx: ShardContext, command: Command, reply: Reply): void {
   const seq = seqOfId(command.id)
   const present = ctx.state.jobs.find(seq) !== undefined
-  reply.jobAndState(ctx.state, present ? seq : -1, ctx.state.stateName(seq))
+  const shown = present ? seq : -1
+  const state = ctx.state.stateName(seq)
+  if (command.isFull) reply.jobInFull(ctx.state, shown, state)
+  else reply.jobAndState(ctx.state, shown, state)
 }
 
 export function getState(ctx: ShardContext, command: Command, reply: Reply): void {

@@ -76,6 +76,13 @@ export function evolvePromoted(state: ShardState, seq: Seq): void {
   state.waiting++
 }
 
+/** Record `promotedNow`: a delayed job is to run now, and its place in line is that of a job due now. */
+export function evolvePromotedNow(state: ShardState, seq: Seq, nowMs: number): void {
+  state.jobs.get(seq).runAt[rowOf(seq)] = nowMs
+  state.due.noteStale()
+  evolvePromoted(state, seq)
+}
+
 /** Record `parentDone`: one parent of a parked job has completed; with the last one the job is free. */
 export function evolveParentDone(state: ShardState, seq: Seq, parent: JobId, nowMs: number): void {
   const page = state.jobs.get(seq)
@@ -111,6 +118,7 @@ export function evolveDlqRetried(state: ShardState, seq: Seq, nowMs: number): vo
   state.dead--
   page.attempts[row] = 0
   page.runAt[row] = nowMs
+  if (page.token !== null) page.token[row] = 0
   resetRun(page, row)
   if (page.options !== null) page.options.ttl[row] = 0
   const rare = state.jobs.rareOf(page, seq)

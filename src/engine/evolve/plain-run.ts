@@ -5,7 +5,7 @@
 // this way too.
 
 import type { Seq } from '../job-id.ts'
-import { type JobPage, JobState, rowOf } from '../job-store.ts'
+import { type JobPage, JobState, openTokens, rowOf } from '../job-store.ts'
 import type { PayloadStore } from '../payload-store.ts'
 import type { ShardState } from '../shard-state.ts'
 
@@ -21,7 +21,7 @@ export function evolveCompletedRun(
   const end = firstRow + count
   const queue = state.queueOf(page.queue[firstRow] as number)
   page.state.fill(JobState.completed, firstRow, end)
-  page.token?.fill(0, firstRow, end)
+  openTokens(page).fill(nowMs, firstRow, end)
   let kept = 0
   const { length } = page
   for (let row = firstRow; row < end; row++) kept += length[row] as number

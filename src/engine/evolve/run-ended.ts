@@ -1,7 +1,7 @@
 // Records of an active job's run coming to an end: completed, retried, dead-lettered, released.
 
 import type { Seq } from '../job-id.ts'
-import { type JobPage, JobState, openResults, RowFlag, rowOf } from '../job-store.ts'
+import { type JobPage, JobState, openResults, openTokens, RowFlag, rowOf } from '../job-store.ts'
 import { limits } from '../limits.ts'
 import type { Queue } from '../queue.ts'
 import type { ShardState } from '../shard-state.ts'
@@ -20,6 +20,7 @@ export function evolveCompleted(
   const row = rowOf(seq)
   const queue = leaveActive(state, page, seq)
   page.state[row] = JobState.completed
+  openTokens(page)[row] = nowMs
   if (page.options !== null && (page.options.ttl[row] as number) > 0) state.due.noteStale()
   let kept = page.length[row] as number
   if (from >= 0) {
@@ -62,8 +63,16 @@ export function evolveRetried(
   enqueue(state, page, seq, nowMs)
 }
 
-/** Record `deadLettered`: the last run failed, or a parent did (then the job was parked and no run is counted). */
-export function evolveDeadLettered(state: ShardState, seq: Seq, error: string | null): void {
+/**
+ * Record `deadLetteredAt`: the last run failed, or a parent did (then the job was parked and no run is counted).
+ * `nowMs` 0: nobody knows when, as in the record `deadLettered` of before.
+ */
+export function evolveDeadLettered(
+  state: ShardState,
+  seq: Seq,
+  nowMs: number,
+  error: string | null,
+): void {
   const page = state.jobs.get(seq)
   const row = rowOf(seq)
   const queue = state.queueOf(page.queue[row] as number)
@@ -74,6 +83,7 @@ export function evolveDeadLettered(state: ShardState, seq: Seq, error: string | 
     unpark(state, seq, queue)
   }
   page.state[row] = JobState.failed
+  openTokens(page)[row] = nowMs
   if (error !== null) {
     const rare = state.jobs.openRare(page, seq)
     rare.message = error

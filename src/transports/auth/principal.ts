@@ -1,7 +1,7 @@
 // Who asks, and whether they may: one table and one function for every door.
 //
 //   read     looks at jobs, queues and figures       consume  pulls jobs, and ends or extends the runs it holds
-//   produce  pushes jobs and cancels them            admin    everything that changes how a queue or the server works
+//   produce  pushes, promotes and cancels jobs       admin    everything that changes how a queue or the server works
 //
 // A principal may hold several scopes; `admin` does not contain the others.
 
@@ -22,6 +22,9 @@ export interface Principal {
 /** Whoever holds one of `AUTH_TOKENS`, and everybody where there are none. */
 export const anybody: Principal = { name: 'anybody', scopes: new Set(scopes), queues: null }
 
+/** Who has not said who they are, where that is not asked. */
+export const nobody: Principal = { name: 'nobody', scopes: new Set(), queues: [] }
+
 export const scopeOf: Readonly<Record<OpName, Scope>> = {
   PUSH: 'produce',
   PUSHB: 'produce',
@@ -35,6 +38,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   GETSTATE: 'read',
   CANCEL: 'produce',
   PROGRESS: 'consume',
+  PROMOTE: 'produce',
   GETPROGRESS: 'read',
   DLQ: 'read',
   RETRYDLQ: 'admin',
@@ -65,9 +69,19 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
 
 /** Null: they may. `queue` null: the command names none, or a job, whose queue is asked for with `mayUse`. */
 export function authorize(principal: Principal, op: OpName, queue: string | null): Refusal | null {
+  if (queue === null && principal.queues !== null && NODE_WIDE.has(op)) return refusals.forbidden
   if (principal.scopes.has(scopeOf[op]) && (queue === null || mayUse(principal, queue))) return null
   return refusals.forbidden
 }
+
+/** What they tell is of all queues, unless they name one. */
+const NODE_WIDE: ReadonlySet<OpName> = new Set([
+  'WEBHOOK',
+  'WEBHOOKDELETE',
+  'WEBHOOKLIST',
+  'WEBHOOKPING',
+  'WEBHOOKLOG',
+])
 
 export function mayUse({ queues }: Principal, queue: string): boolean {
   return queues === null || queues.some((pattern) => matches(pattern, queue))

@@ -1,29 +1,230 @@
-// The HTTP door of a worker.
+// The HTTP door of a worker: fastify over a server of Node whose every time and size is bounded.
+//
+//   request ─▶ guard ─▶ router ─▶ onRequest: headers, origin, token ─▶ handler ─▶ answers.ts
 //
 //   In:   HTTP/1.1 requests
 //   Out:  frames to the caller, replies as JSON
-//   Next: caller.ts
+//   Next: http-deps.ts for what routes get; routes/ for the routes; caller.ts
+//
+// 1. No request is routed that the guard has not let through, and no handler runs that `access` does not allow.
+// 2. While it drains, waiting pulls end, answers say `connection: close`, and connections without a request are closed.
 
-import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
+import { limits } from '../../engine/limits.ts'
+import type { Clock, Gate } from '../../engine/ports.ts'
+import { refusals } from '../../engine/refusal.ts'
+import { Admission } from '../auth/admission.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import { nobody, type Principal } from '../auth/principal.ts'
+import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
+import type { Log } from '../log.ts'
+import { AllowedHosts } from './allowed-hosts.ts'
+import { commonHeaders, type Ending, JSON_TYPE, sendHttpRefusal, sendRefusal } from './answers.ts'
+import { Bearer, isPrincipal } from './bearer.ts'
+import { HttpCommands } from './http-commands.ts'
+import type { HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
+import { answerError, answerErrors } from './http-errors.ts'
+import { takeJsonBodies } from './json-bodies.ts'
+import { LongPolls } from './long-polls.ts'
+import { describeRoutes } from './openapi.ts'
+import { OriginRule } from './origin-rule.ts'
+import { answerConnect, answerParserError } from './raw-answers.ts'
+import { originRefused, RequestGuard } from './request-guard.ts'
+import { RoutePaths } from './route-paths.ts'
+import { standardRoutes } from './routes.ts'
+
+const BACKLOG = 1024
+/** While it drains. */
+const SWEEP_MS = 50
+
+export interface HttpDoorOptions {
+  readonly config: HttpConfig
+  readonly caller: Caller
+  readonly auth: Authenticator
+  readonly gate: Gate
+  readonly clock: Clock
+  readonly log: Log
+  readonly node: NodeControl
+  /** Routes besides those of `routes.ts`. */
+  readonly plugins: readonly RoutePlugin[]
+  /** How long a peer may take; the standard is `httpTimes`. */
+  readonly times?: HttpTimes
+}
+
+export interface HttpTimes {
+  readonly headersMs: number
+  readonly requestMs: number
+  readonly checkEveryMs: number
+}
+
+const httpTimes: HttpTimes = {
+  headersMs: limits.httpHeadersMsMax,
+  requestMs: limits.httpRequestMsMax,
+  checkEveryMs: limits.httpCheckEveryMs,
+}
 
 export class HttpDoor implements Door {
   private readonly app: FastifyInstance
+  private readonly deps: HttpDeps
+  private readonly times: HttpTimes
+  private readonly sockets = new Set<Socket>()
+  private readonly ending: Ending = { now: false }
 
-  constructor() {
-    this.app = Fastify({ forceCloseConnections: 'idle' })
-    this.app.get('/livez', () => ({ ok: true }))
+  constructor(options: HttpDoorOptions) {
+    this.deps = depsOf(options)
+    this.times = options.times ?? httpTimes
+    this.app = Fastify({
+      serverFactory: (handler) => this.server(handler),
+      forceCloseConnections: 'idle',
+      return503OnClosing: false,
+      exposeHeadRoutes: false,
+      bodyLimit: limits.httpBodyBytesMax,
+      routerOptions: { maxParamLength: limits.pathPartBytesMax },
+      frameworkErrors: (error, request, reply) => answerEarly(error, request, reply),
+      clientErrorHandler: answerParserError,
+    })
+    this.build([...standardRoutes, ...options.plugins])
   }
 
   async open(host: string, port: number): Promise<number> {
-    await this.app.listen({ host, port })
+    await this.app.listen({ host, port, backlog: BACKLOG })
     return (this.app.server.address() as AddressInfo).port
   }
 
   async drain(timeoutMs: number): Promise<void> {
+    this.ending.now = true
     const timer = setTimeout(() => this.app.server.closeAllConnections(), timeoutMs)
+    // An answer that had begun before did not say that it was the last.
+    const sweep = setInterval(() => this.app.server.closeIdleConnections(), SWEEP_MS)
+    // Those that have never said anything count as busy for Node.
+    for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy()
     await this.app.close()
+    clearInterval(sweep)
     clearTimeout(timer)
   }
+
+  private build(plugins: readonly RoutePlugin[]): void {
+    const { app, deps } = this
+    const { node, polls } = deps
+    const paths = new RoutePaths()
+    paths.watch(app)
+    // Bodies are read by the scanner, and replies are bytes: schemas describe, and do nothing.
+    app.setValidatorCompiler(() => () => true)
+    app.setSerializerCompiler(() => JSON.stringify)
+    // `lookAt` sets it before anybody reads it.
+    app.decorateRequest('principal', null as unknown as Principal)
+    app.decorate('ending', this.ending)
+    takeJsonBodies(app)
+    answerErrors(app, paths)
+    app.addHook('onRequest', (request, reply, done) => this.lookAt(request, reply, done))
+    app.addHook('preClose', (done) => {
+      polls.endAll()
+      done()
+    })
+    describeRoutes(app, node.version, deps.auth.required)
+    // Behind the description, which sees what is registered after it.
+    app.after(() => {
+      for (const plugin of plugins) plugin(app, deps)
+    })
+  }
+
+  private server(handler: (request: IncomingMessage, response: ServerResponse) => void): Server {
+    const { headersMs, requestMs, checkEveryMs } = this.times
+    const { guard, config } = this.deps
+    const server = createServer(
+      {
+        headersTimeout: headersMs,
+        requestTimeout: requestMs,
+        connectionsCheckingInterval: checkEveryMs,
+        keepAliveTimeout: limits.httpKeepAliveMs,
+        maxHeaderSize: limits.httpHeaderBytesMax,
+        noDelay: true,
+        // The guard answers in our own words.
+        requireHostHeader: false,
+      },
+      (request, response) => {
+        const refusal = guard.check(request)
+        if (refusal === null) return handler(request, response)
+        const { status, headers, body } = refusal
+        response.writeHead(status, {
+          ...commonHeaders,
+          ...headers,
+          ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
+          'content-length': body.length,
+          ...(status === 204 ? {} : { connection: 'close' }),
+        })
+        response.end(body)
+      },
+    )
+    // One more than is allowed, so that the guard sees that there are too many.
+    server.maxHeadersCount = limits.httpHeadersMax + 1
+    server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
+    server.maxConnections = config.connectionsMax
+    server.setTimeout(limits.httpIdleMsMax)
+    server.on('connect', answerConnect)
+    server.on('connection', (socket) => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    })
+    return server
+  }
+
+  private lookAt(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const { origins, bearer } = this.deps
+    reply.headers(commonHeaders)
+    request.principal = nobody
+    const { headers } = request.raw
+    const access = request.routeOptions.config.access ?? 'token'
+    if (access === 'public') return done()
+    if (headers.origin !== undefined) reply.headers(origins.corsHeaders(headers) ?? {})
+    if (access === 'own') return done()
+    if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
+    const verdict = bearer.principalOf(
+      headers.authorization,
+      request.raw.socket.remoteAddress ?? null,
+    )
+    if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+    if (access !== 'token' && !verdict.scopes.has(access)) {
+      return void sendRefusal(reply, refusals.forbidden)
+    }
+    request.principal = verdict
+    done()
+  }
+}
+
+function depsOf(options: HttpDoorOptions): HttpDeps {
+  const { config, caller, auth, gate, clock, log, node } = options
+  const { host, allowedHosts, corsOrigins } = config
+  const origins = new OriginRule(corsOrigins)
+  const admission = new Admission(caller)
+  const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
+  return {
+    config,
+    caller,
+    admission,
+    auth,
+    gate,
+    clock,
+    log,
+    node,
+    guard: new RequestGuard(hosts, origins),
+    origins,
+    bearer: new Bearer(auth),
+    commands: new HttpCommands(caller, admission),
+    polls: new LongPolls(caller),
+  }
+}
+
+/** The path or its parameters could not be read: no hook has run. */
+function answerEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(commonHeaders)
+  answerError(error, request, reply)
 }

@@ -99,7 +99,10 @@ function send(
   const servername = isIP(host) === 0 ? host : ''
   return new Promise((resolve, reject) => {
     const request = isTls ? httpsRequest({ ...options, servername }) : httpRequest(options)
-    const timer = setTimeout(() => request.destroy(new Fault('could not connect in time')), connectMs)
+    const timer = setTimeout(
+      () => request.destroy(new Fault('could not connect in time')),
+      connectMs,
+    )
     request.on('socket', (socket) => {
       socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(timer))
     })

@@ -55,6 +55,7 @@ export class Deliverer implements WebhookPorts {
   private readonly known = new Set<string>()
   private readonly ending = new AbortController()
   private active = 0
+  private willFill = false
   private stopped: (() => void)[] = []
 
   constructor(options: DelivererOptions) {
@@ -76,7 +77,9 @@ export class Deliverer implements WebhookPorts {
     if (this.ending.signal.aborted || this.known.has(key)) return
     this.known.add(key)
     this.laneOf(url).waiting.set(key, ref)
-    this.fill()
+    // The shard's turn is not held up by connections.
+    if (!this.willFill) setImmediate(this.fill)
+    this.willFill = true
   }
 
   dropped(webhook: number): void {
@@ -108,7 +111,8 @@ export class Deliverer implements WebhookPorts {
   }
 
   /** One of each lane in turn, until there is no room or nothing more. */
-  private fill(): void {
+  private readonly fill = (): void => {
+    this.willFill = false
     for (let sent = true; sent; ) {
       sent = false
       for (const lane of this.lanes.values()) {
@@ -124,14 +128,20 @@ export class Deliverer implements WebhookPorts {
     const [key, ref] = next
     lane.waiting.delete(key)
     const event = this.options.take(ref)
-    if (event === null) this.known.delete(key)
-    else {
+    if (event === null) {
+      this.known.delete(key)
+      this.forgetIdle(lane)
+    } else {
       lane.active++
       this.active++
       // It never rejects.
       void this.send(lane, key, ref, event)
     }
     return true
+  }
+
+  private forgetIdle({ host, active, waiting }: Lane): void {
+    if (active === 0 && waiting.size === 0) this.lanes.delete(host)
   }
 
   private async send(
@@ -149,7 +159,7 @@ export class Deliverer implements WebhookPorts {
     if (this.ending.signal.aborted) return this.ended()
     lane.activeMax = isThrottling(attempted) ? 1 : limits.webhookPerHostMax
     this.report(lane, ref, event, attempted, clock.nowMs() - startMs)
-    if (lane.active === 0 && lane.waiting.size === 0) this.lanes.delete(lane.host)
+    this.forgetIdle(lane)
     this.fill()
   }
 

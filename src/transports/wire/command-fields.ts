@@ -52,10 +52,14 @@ export function readCommand(fields: FrameFields, into: Command): void {
       into.text = fields.optString(Field.message)
       readIdAndToken(fields, into)
       return
-    case Op.GETRESULT:
     case Op.GETJOB:
+      into.isFull = fields.optBool(Field.full)
+      into.id = fields.uint(Field.id)
+      return
+    case Op.GETRESULT:
     case Op.GETSTATE:
     case Op.CANCEL:
+    case Op.PROMOTE:
     case Op.GETPROGRESS:
       into.id = fields.uint(Field.id)
       return

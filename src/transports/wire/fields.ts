@@ -7,7 +7,10 @@ import { Op, opNames } from '../../engine/op.ts'
 import { decode, holdsEscape } from './json-string.ts'
 import { NameTable } from './name-table.ts'
 
-/** Field numbers; below 31, so that a set of fields is the bits of one integer. */
+/**
+ * Field numbers. Those below 31 are common: a set of them is the bits of one integer. Those from `RARE_FROM` on are
+ * rare, and have a set of their own, in which each stands at its number less `RARE_FROM` (as `1 << field` does by itself).
+ */
 export const Field = {
   cmd: 0,
   reqId: 1,
@@ -40,12 +43,27 @@ export const Field = {
   limit: 28,
   name: 29,
   schedule: 30,
+  full: 32,
 } as const
 
 export type Field = (typeof Field)[keyof typeof Field]
 export type FieldName = keyof typeof Field
 
-export const fieldNames = Object.keys(Field) as readonly FieldName[]
+export const RARE_FROM = 32
+
+/** By number; '' where there is none. */
+export const fieldNames: readonly (FieldName | '')[] = namesByNumber()
+
+function namesByNumber(): (FieldName | '')[] {
+  const names = new Array<FieldName | ''>(Math.max(...Object.values(Field)) + 1).fill('')
+  for (const [name, field] of Object.entries(Field) as [FieldName, Field][]) names[field] = name
+  return names
+}
+
+/** A key that no command has is -1. */
+export function isCommon(field: Field | -1): boolean {
+  return field >= 0 && field < RARE_FROM
+}
 
 const fieldTable = new NameTable(fieldNames)
 const opTable = new NameTable(Array.from(opNames, (name) => name ?? ''))
@@ -78,13 +96,21 @@ function decodeEscaped(bytes: Buffer, from: number, to: number): Buffer | null {
 interface Row {
   readonly required: number
   readonly optional: number
+  /** The same of rare fields. */
+  readonly rareRequired: number
+  readonly rareOptional: number
 }
 
 function row(required: readonly FieldName[], optional: readonly FieldName[] = []): Row {
-  return { required: setOf(required), optional: setOf(optional) }
+  return {
+    required: setOf(required),
+    optional: setOf(optional),
+    rareRequired: rareSetOf(required),
+    rareOptional: rareSetOf(optional),
+  }
 }
 
-export const jobFields = setOf([
+const jobFieldNames: readonly FieldName[] = [
   'data',
   'priority',
   'delay',
@@ -95,12 +121,14 @@ export const jobFields = setOf([
   'unique_key',
   'depends_on',
   'tags',
-])
+]
+
+export const jobFields = setOf(jobFieldNames)
 
 const pullOptions: readonly FieldName[] = ['wait', 'lease', 'token', 'release_on_close']
 
 const rows: Readonly<Record<keyof typeof Op, Row>> = {
-  PUSH: { required: setOf(['queue', 'data']), optional: jobFields },
+  PUSH: row(['queue', 'data'], jobFieldNames),
   PUSHB: row(['queue', 'jobs']),
   PULL: row(['queue'], pullOptions),
   PULLB: row(['queue', 'count'], pullOptions),
@@ -108,9 +136,10 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   ACKB: row(['ids'], ['tokens', 'results']),
   FAIL: row(['id'], ['error', 'token']),
   GETRESULT: row(['id']),
-  GETJOB: row(['id']),
+  GETJOB: row(['id'], ['full']),
   GETSTATE: row(['id']),
   CANCEL: row(['id']),
+  PROMOTE: row(['id']),
   PROGRESS: row(['id', 'progress'], ['message', 'token']),
   GETPROGRESS: row(['id']),
   DLQ: row(['queue'], ['count']),
@@ -145,18 +174,29 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
 /** By op: fields that must be there; all fields of the command, `cmd` and `reqId` included. */
 export const requiredOf = new Int32Array(opNames.length)
 export const knownOf = new Int32Array(opNames.length)
-for (const [name, { required, optional }] of Object.entries(rows) as [keyof typeof Op, Row][]) {
-  requiredOf[Op[name]] = required
-  knownOf[Op[name]] = required | optional | setOf(['cmd', 'reqId'])
+/** The same of rare fields. */
+export const rareRequiredOf = new Int32Array(opNames.length)
+export const rareKnownOf = new Int32Array(opNames.length)
+for (const [name, own] of Object.entries(rows) as [keyof typeof Op, Row][]) {
+  requiredOf[Op[name]] = own.required
+  knownOf[Op[name]] = own.required | own.optional | setOf(['cmd', 'reqId'])
+  rareRequiredOf[Op[name]] = own.rareRequired
+  rareKnownOf[Op[name]] = own.rareRequired | own.rareOptional
 }
 
-/** The name of the lowest field in a set that is not empty. */
-export function lowestField(set: number): FieldName {
-  return fieldNames[31 - Math.clz32(set & -set)] as FieldName
+/** The name of the lowest field in a set that is not empty; `from`: `RARE_FROM` for a set of rare ones. */
+export function lowestField(set: number, from: 0 | typeof RARE_FROM = 0): FieldName {
+  return fieldNames[from + 31 - Math.clz32(set & -set)] as FieldName
 }
 
 function setOf(names: readonly FieldName[]): number {
   let set = 0
-  for (const name of names) set |= 1 << Field[name]
+  for (const name of names) if (isCommon(Field[name])) set |= 1 << Field[name]
+  return set
+}
+
+function rareSetOf(names: readonly FieldName[]): number {
+  let set = 0
+  for (const name of names) if (!isCommon(Field[name])) set |= 1 << (Field[name] - RARE_FROM)
   return set
 }

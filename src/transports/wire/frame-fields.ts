@@ -10,7 +10,7 @@
 
 import { limits } from '../../engine/limits.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import { Field, type FieldName, fieldNames } from './fields.ts'
+import { Field, type FieldName, fieldNames, RARE_FROM } from './fields.ts'
 import { decode } from './json-string.ts'
 import { queueNames } from './string-cache.ts'
 
@@ -30,9 +30,12 @@ export class FrameFields {
   /** The frame in `bytes`. */
   frameFrom = 0
   frameTo = 0
-  /** Bit per field that is there, and per field that is there more than once. */
+  /** Bit per common field that is there, and per field that is there more than once. */
   seen = 0
   repeated = 0
+  /** The same of rare ones. */
+  rareSeen = 0
+  rareRepeated = 0
   readonly from = new Int32Array(fieldNames.length)
   readonly to = new Int32Array(fieldNames.length)
   problem: Refusal | null = null
@@ -50,11 +53,14 @@ export class FrameFields {
     this.frameTo = to
     this.seen = 0
     this.repeated = 0
+    this.rareSeen = 0
+    this.rareRepeated = 0
     this.problem = null
     this.jobIndex = -1
     this.listsBefore = 0
   }
 
+  /** Of a common field. */
   put(field: Field, from: number, to: number): void {
     const bit = 1 << field
     this.repeated |= this.seen & bit
@@ -63,8 +69,17 @@ export class FrameFields {
     this.to[field] = to
   }
 
+  putRare(field: Field, from: number, to: number): void {
+    const bit = 1 << (field - RARE_FROM)
+    this.rareRepeated |= this.rareSeen & bit
+    this.rareSeen |= bit
+    this.from[field] = from
+    this.to[field] = to
+  }
+
   isGiven(field: Field): boolean {
-    return (this.seen & (1 << field)) !== 0 && this.firstByte(field) !== LETTER_N
+    const seen = field < RARE_FROM ? this.seen : this.rareSeen
+    return (seen & (1 << field)) !== 0 && this.firstByte(field) !== LETTER_N
   }
 
   /** A uint of at most `max`; 0 with a problem when it is none. */

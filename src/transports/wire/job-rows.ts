@@ -19,7 +19,7 @@ import {
   NumColumn,
 } from '../../engine/job-table.ts'
 import { limits } from '../../engine/limits.ts'
-import { Field, findField, jobFields, lowestField } from './fields.ts'
+import { Field, findField, isCommon, jobFields, lowestField } from './fields.ts'
 import { type FrameFields, uintOf } from './frame-fields.ts'
 import { FAIL, skipBlanks, skipColon, skipString, skipValue } from './json-scanner.ts'
 import { holdsEscape, isLongerThan } from './json-string.ts'
@@ -190,7 +190,7 @@ function scanKey(
   const from = skipColon(bytes, keyEnd, to)
   if (from < 0) return failList(fields)
   const field = findField(bytes, start + 1, keyEnd - 1)
-  const bit = field === -1 ? 0 : (1 << field) & jobFields
+  const bit = isCommon(field) ? (1 << field) & jobFields : 0
   if (bit === 0 || field === -1) {
     const end = skipValue(bytes, from, to, limits.jsonDepthMax)
     return end < 0 ? failList(fields) : end

@@ -30,6 +30,7 @@ import type {
 import type { Refusal } from '../../engine/refusal.ts'
 import { ViewOfLast } from './copy-bytes.ts'
 import { DecimalRun } from './decimal.ts'
+import { writeEnd } from './job-end.ts'
 import { writeJob, writeJobs } from './job-json.ts'
 
 const COMMA = 44
@@ -112,6 +113,16 @@ export class JsonReply implements Reply {
     if (seq < 0) out.ascii('null')
     else writeJob(out, source, seq, -1)
     writeState(out, state)
+    this.end(out, null)
+  }
+
+  jobInFull(source: JobSource, seq: Seq, state: StateName): void {
+    const out = this.begin()
+    out.ascii(',"job":')
+    if (seq < 0) out.ascii('null')
+    else writeJob(out, source, seq, -1)
+    writeState(out, state)
+    writeEnd(out, source, seq)
     this.end(out, null)
   }
 

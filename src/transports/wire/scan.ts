@@ -17,7 +17,18 @@ import { limits } from '../../engine/limits.ts'
 import { Op } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { readCommand } from './command-fields.ts'
-import { Field, findField, findOp, knownOf, lowestField, requiredOf } from './fields.ts'
+import {
+  Field,
+  findField,
+  findOp,
+  isCommon,
+  knownOf,
+  lowestField,
+  RARE_FROM,
+  rareKnownOf,
+  rareRequiredOf,
+  requiredOf,
+} from './fields.ts'
 import { FrameFields, isReqId } from './frame-fields.ts'
 import { listCount, scanResults, scanUints } from './id-lists.ts'
 import { scanJobs } from './job-rows.ts'
@@ -105,7 +116,7 @@ function scanObject(from: number, to: number, into: Command): number {
 
 /** One value, which is that of `field` (or of a key that no command has). Returns its end, or FAIL. */
 function scanField(field: Field | -1, start: number, to: number, into: Command): number {
-  if (field === -1) return skipValue(fields.bytes, start, to, limits.jsonDepthMax)
+  if (field === -1 || !isCommon(field)) return scanOther(field, start, to)
   let end: number
   if (((1 << field) & LISTS) !== 0) end = scanListField(field, start, to, into)
   else if (((1 << field) & VALUES) === 0 || to - start < LONG_BYTES) {
@@ -115,6 +126,13 @@ function scanField(field: Field | -1, start: number, to: number, into: Command):
   if (field === Field.cmd) readOp(start, end, into)
   else if (field === Field.reqId) readReqId(start, end, into)
   fields.put(field, start, end)
+  return end
+}
+
+/** The value of a rare field, or of a key that no command has. */
+function scanOther(field: Field | -1, start: number, to: number): number {
+  const end = skipValue(fields.bytes, start, to, limits.jsonDepthMax)
+  if (field !== -1 && end >= 0) fields.putRare(field, start, end)
   return end
 }
 
@@ -175,6 +193,7 @@ function checkFields(into: Command, to: number): Refusal | null {
   const repeated = fields.repeated & ((knownOf[op] as number) | CMD_AND_REQ_ID)
   if (repeated !== 0) fields.duplicate(lowestField(repeated))
   else if (op === 0) return refuseCmd()
+  checkRare(op)
   const absent = (requiredOf[op] as number) & ~seen
   if (absent !== 0) fields.missing(lowestField(absent))
   if (fields.problem !== null) return fields.problem
@@ -185,6 +204,14 @@ function checkFields(into: Command, to: number): Refusal | null {
   }
   readCommand(fields, into)
   return fields.problem
+}
+
+function checkRare(op: Op | 0): void {
+  const { rareSeen } = fields
+  const repeated = fields.rareRepeated & (rareKnownOf[op] as number)
+  if (repeated !== 0) fields.duplicate(lowestField(repeated, RARE_FROM))
+  const absent = (rareRequiredOf[op] as number) & ~rareSeen
+  if (absent !== 0) fields.missing(lowestField(absent, RARE_FROM))
 }
 
 function refuseCmd(): Refusal | null {

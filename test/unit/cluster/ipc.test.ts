@@ -38,6 +38,7 @@ const toPrimary: ToPrimary[] = [
   { kind: 'load', jobs: 0 },
   { kind: 'evacuated' },
   { kind: 'drained' },
+  { kind: 'stop', restart: true },
 ]
 
 describe('messages between primary and worker', () => {

@@ -10,7 +10,8 @@ import { ShardState } from '../../../src/engine/shard-state.ts'
 import { dumpState, hashState } from '../../../src/engine/state-dump.ts'
 import { EngineHarness, queueOfShard } from '../../support/engine-harness.ts'
 import pinned from './records.json' with { type: 'json' }
-import older from './records-2026-11.json' with { type: 'json' }
+import oldest from './records-2026-11.json' with { type: 'json' }
+import older from './records-2026-11-24.json' with { type: 'json' }
 
 const here = queueOfShard(4)
 const there = queueOfShard(20)
@@ -70,6 +71,9 @@ function everyKind(): EngineHarness {
   q.send({ cmd: 'PROGRESS', id: odd, progress: 1, message: '\ud800 and \u0000' })
   q.fail(odd, 'half \udc00')
   q.send({ ...cron, name: nameOfShard(4), schedule: '*/60' })
+  q.push(here, 'dies', { max_attempts: 1, priority: 50 })
+  q.fail(q.pull(here)?.id ?? 0, 'for good')
+  q.send({ cmd: 'PROMOTE', id: q.push(here, 'soon', { delay: 5000 }) })
   return q
 }
 
@@ -91,16 +95,16 @@ describe('records', () => {
     expect(records().map((record) => record.toString('hex'))).toEqual(pinned.records)
   })
 
-  it('are of every kind but two, of a queue that is forgotten and of an owner that has nothing more to say', () => {
+  it('are of every kind but three: of before, of a queue that is forgotten, of an owner that has no more to say', () => {
     const kinds = new Set(records().map((record) => record[0]))
     const missing = Object.entries(RecordKind).filter(([, kind]) => !kinds.has(kind))
-    expect(missing.map(([name]) => name)).toEqual(['queueClosed', 'confirmed'])
+    expect(missing.map(([name]) => name)).toEqual(['deadLettered', 'queueClosed', 'confirmed'])
   })
 
   it('keep texts exactly', () => {
     const state = new ShardState(4, 1)
     const replay = new Replay(state)
-    for (const record of pinned.records) replay.apply(Buffer.from(record, 'hex'))
+    for (const record of older.records) replay.apply(Buffer.from(record, 'hex'))
     const rare = [...state.jobs.rare.values()].at(-1)
     expect([rare?.uniqueKey, rare?.error]).toEqual(['half \ud83d', 'half \udc00'])
     expect([...state.crons.keys()]).toEqual([nameOfShard(4)])
@@ -114,11 +118,15 @@ describe('records', () => {
     expect(hashState(state)).toBe(pinned.stateHash)
   })
 
-  it('of before there was one for plain jobs give the same state', () => {
+  it.each([
+    ['there was one for plain jobs', oldest],
+    ['the moment of a failure was recorded', older],
+  ])('of before %s give the state that they gave', (_, { records: ofBefore, stateHash }) => {
     const state = new ShardState(4, 1)
     const replay = new Replay(state)
-    for (const record of older.records) replay.apply(Buffer.from(record, 'hex'))
-    expect(hashState(state)).toBe(pinned.stateHash)
+    for (const record of ofBefore) replay.apply(Buffer.from(record, 'hex'))
+    expect(hashState(state)).toBe(stateHash)
+    expect(stateHash).toBe(oldest.stateHash)
   })
 
   it('of a closed queue are pinned too', () => {

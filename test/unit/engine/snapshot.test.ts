@@ -10,6 +10,7 @@ import { type JobRow, StorageFault } from '../../../src/engine/storage-port.ts'
 import { EngineHarness, queueOfShard, START_MS } from '../../support/engine-harness.ts'
 import { batchOf, emptyRestore, restoreOf, type Stored, storedOf } from '../../support/restored.ts'
 import pinned from './checkpoint.json' with { type: 'json' }
+import older from './checkpoint-2026-11-24.json' with { type: 'json' }
 
 const SHARD = 4
 const here = queueOfShard(SHARD)
@@ -66,6 +67,17 @@ function everything(): void {
   q.advance(1000)
 }
 
+function storedAs({ meta, rows }: typeof pinned): Stored {
+  return {
+    meta: Buffer.from(meta, 'hex'),
+    rows: rows.map((each) => ({
+      ...each,
+      data: Buffer.from(each.data),
+      result: each.result === null ? null : Buffer.from(each.result),
+    })),
+  }
+}
+
 function queuesOf(shard: number): string[] {
   const names = Array.from({ length: 200 }, (_, i) => `q${i}`)
   return names.filter((name) => shardOfQueue(name) === shard)
@@ -86,15 +98,21 @@ describe('a checkpoint', () => {
   })
 
   it('as pinned gives the state as pinned', () => {
-    const meta = Buffer.from(pinned.meta, 'hex')
-    const rows = pinned.rows.map((each) => ({
-      ...each,
-      data: Buffer.from(each.data),
-      result: each.result === null ? null : Buffer.from(each.result),
-    }))
-    const restored = restoreOf(SHARD, { meta, rows }).state
+    const restored = restoreOf(SHARD, storedAs(pinned)).state
     expect(dumpState(restored)).toBe(dumpState((q.shards[SHARD] as Shard).state))
     expect(hashState(restored)).toBe(pinned.stateHash)
+  })
+
+  it('of before rows said when a job failed is read too', () => {
+    const restored = restoreOf(SHARD, storedAs(older)).state
+    expect(hashState(restored)).toBe(older.stateHash)
+    const withMoments = restoreOf(SHARD, storedAs(pinned)).state
+    const known = dumpState(withMoments).split('\n')
+    const others = dumpState(restored)
+      .split('\n')
+      .filter((line) => !known.includes(line))
+    expect(others).toHaveLength(1)
+    expect(others[0]).toContain(' failed ')
   })
 })
 

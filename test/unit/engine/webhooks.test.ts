@@ -222,7 +222,7 @@ describe('a delivery', () => {
   it('that arrives is off the outbox, and on the log', () => {
     const q = withWebhook()
     q.push(queue)
-    const [ref] = q.deliveries as [DeliveryRef]
+    const [ref] = q.deliveries as unknown as [DeliveryRef]
     answer(q, ref, 'ok')
     expect(bodyOf(q, ref)).toBeNull()
     expect(shardOf(q).state.outbox.entries.size).toBe(0)
@@ -234,7 +234,7 @@ describe('a delivery', () => {
   it('that fails comes again when it is due, with the same id', () => {
     const q = withWebhook()
     q.push(queue)
-    const [ref] = q.deliveries.splice(0) as [DeliveryRef]
+    const [ref] = q.deliveries.splice(0) as unknown as [DeliveryRef]
     answer(q, ref, 'retry', 5000)
     q.advance(4999)
     expect(q.deliveries).toEqual([])
@@ -256,7 +256,7 @@ describe('a delivery', () => {
     const q = withWebhook()
     q.push(queue)
     q.push(queue)
-    const [first, second] = q.deliveries as [DeliveryRef, DeliveryRef]
+    const [first, second] = q.deliveries as unknown as [DeliveryRef, DeliveryRef]
     answer(q, first, 'ok')
     answer(q, first, 'retry', 10)
     answer(q, { ...second, createdAtMs: 1 }, 'ok')
@@ -286,7 +286,7 @@ describe('a webhook that is disabled', () => {
   it('hears nothing, and what waited goes on when it is enabled', () => {
     const q = withWebhook()
     q.push(queue)
-    const [ref] = q.deliveries.splice(0) as [DeliveryRef]
+    const [ref] = q.deliveries.splice(0) as unknown as [DeliveryRef]
     answer(q, ref, 'retry', 1000)
     q.send({ cmd: 'WEBHOOK', id: 'wh_1', enabled: false, reason: 'moving' })
     q.push(queue)
@@ -394,7 +394,7 @@ describe('after a crash', () => {
     const q = withWebhook()
     q.push(queue, 'now')
     q.push(queue, 'later')
-    const [now, later] = q.deliveries.splice(0) as [DeliveryRef, DeliveryRef]
+    const [now, later] = q.deliveries.splice(0) as unknown as [DeliveryRef, DeliveryRef]
     answer(q, later, 'retry', 60_000)
     q.crash(SHARD)
     q.advance(0)

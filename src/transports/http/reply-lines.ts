@@ -1,0 +1,142 @@
+// Reply lines of the engine → bodies of HTTP. The values are spliced, byte for byte, and never parsed: a number of twenty
+// digits stays what it is.
+//
+//   {"ok":true,"jobs":[…]}                        valueBody    {"ok":true,"data":[…]}
+//   {"ok":true,"ids":[1,2],"errors":[…]}          fieldsBody   {"ok":true,"data":{"ids":[1,2],"errors":[…]}}
+//   {"ok":true,"ids":[3]}                         countBody    {"ok":true,"data":3}
+//   {"ok":true,"job":{…},"state":"waiting"}       jobBody      {"ok":true,"data":{…}}
+//                                                 flatJobBody  {"ok":true,"data":{…,"state":"waiting"}}
+//
+// A line begins with `{"ok":true`, and ends without its newline. A `reqId` that came in a body is skipped.
+
+const DATA = Buffer.from('{"ok":true,"data":')
+const DATA_OPEN = Buffer.from('{"ok":true,"data":{')
+const CLOSE = Buffer.from('}')
+const REQ_ID = Buffer.from('"reqId":')
+const STATE = Buffer.from(',"state":"')
+const CODE = Buffer.from(',"code":"')
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const COLON = 0x3a
+const BACKSLASH = 0x5c
+const LETTER_N = 0x6e
+const LETTER_T = 0x74
+/** Behind `{"ok":true,`. */
+const FIRST_KEY = 11
+
+export function isOk(line: Buffer): boolean {
+  return line[6] === LETTER_T
+}
+
+/** Of a refusal. */
+export function codeOf(line: Buffer): string {
+  const at = line.lastIndexOf(CODE) + CODE.length
+  return line.toString('latin1', at, line.length - 2)
+}
+
+/** Of a job that was pushed. */
+export function idOf(line: Buffer): number {
+  return Number(line.toString('latin1', firstValue(line), line.length - 1))
+}
+
+/** The one value of the line. */
+export function valueBody(line: Buffer): Buffer {
+  return Buffer.concat([DATA, line.subarray(firstValue(line))])
+}
+
+/** All that the line says. */
+export function fieldsBody(line: Buffer): Buffer {
+  return Buffer.concat([DATA_OPEN, line.subarray(firstKey(line)), CLOSE])
+}
+
+/** The number in a list of one. */
+export function countBody(line: Buffer): Buffer {
+  const from = firstValue(line) + 1
+  return Buffer.concat([DATA, line.subarray(from, line.indexOf(']', from)), CLOSE])
+}
+
+/** The number in a list of one, and the refusals of single items. */
+export function countsBody(line: Buffer): Buffer {
+  const from = firstValue(line) + 1
+  const to = line.indexOf(']', from)
+  return Buffer.concat([
+    DATA_OPEN,
+    Buffer.from('"count":'),
+    line.subarray(from, to),
+    line.subarray(to + 1),
+    CLOSE,
+  ])
+}
+
+/** The job alone, or null: it is gone. */
+export function jobBody(line: Buffer): Buffer | null {
+  const from = firstValue(line)
+  if (line[from] === LETTER_N) return null
+  return Buffer.concat([DATA, line.subarray(from, line.lastIndexOf(STATE)), CLOSE])
+}
+
+/** The job with what is beside it; when it is gone, what is beside it. */
+export function flatJobBody(line: Buffer): Buffer {
+  const from = firstValue(line)
+  const to = valueEnd(line, from)
+  if (line[from] === LETTER_N) {
+    return Buffer.concat([DATA_OPEN, line.subarray(to + 1), CLOSE])
+  }
+  return Buffer.concat([DATA, line.subarray(from, to - 1), line.subarray(to), CLOSE])
+}
+
+/** Progress and message as a pair. No payload is in it. */
+export function progressBody(line: Buffer): Buffer {
+  const { progress } = JSON.parse(line.toString()) as {
+    progress: { progress: number; message: string | null }
+  }
+  const pair = JSON.stringify([progress.progress, progress.message])
+  return Buffer.concat([DATA, Buffer.from(pair), CLOSE])
+}
+
+/** The value behind `"result":`, which is the second of the line. */
+export function resultBody(line: Buffer): Buffer {
+  const comma = valueEnd(line, firstValue(line))
+  return Buffer.concat([DATA, line.subarray(line.indexOf(COLON, comma) + 1)])
+}
+
+function firstKey(line: Buffer): number {
+  if (line.compare(REQ_ID, 0, REQ_ID.length, FIRST_KEY, FIRST_KEY + REQ_ID.length) !== 0) {
+    return FIRST_KEY
+  }
+  return valueEnd(line, FIRST_KEY + REQ_ID.length) + 1
+}
+
+function firstValue(line: Buffer): number {
+  return line.indexOf(COLON, firstKey(line)) + 1
+}
+
+/** Behind the value that begins at `from`. The line is JSON: brackets outside of strings are pairs. */
+function valueEnd(line: Buffer, from: number): number {
+  let depth = 0
+  for (let at = from; at < line.length; at++) {
+    const byte = line[at] as number
+    if (byte === QUOTE) at = stringEnd(line, at) - 1
+    // `[` and `{` are 0x5b and 0x7b, `]` and `}` two more.
+    else if (byte === 0x5b || byte === 0x7b) depth++
+    else if (byte === 0x5d || byte === 0x7d) {
+      if (depth === 0) return at
+      depth--
+    } else if (depth === 0 && byte === COMMA) return at
+  }
+  return line.length
+}
+
+function stringEnd(line: Buffer, quote: number): number {
+  let at = line.indexOf(QUOTE, quote + 1)
+  while (isEscaped(line, at)) at = line.indexOf(QUOTE, at + 1)
+  return at + 1
+}
+
+/** An odd number of backslashes is before it. */
+function isEscaped(line: Buffer, at: number): boolean {
+  let before = at - 1
+  while (line[before] === BACKSLASH) before--
+  return (at - before) % 2 === 0
+}

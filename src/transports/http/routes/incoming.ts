@@ -1,0 +1,48 @@
+// Jobs from whoever can send JSON and nothing else: the whole body is the job's data, with default options.
+//
+// With WEBHOOK_INCOMING_SECRET the body must be signed, and the signature stands for a token: those who send webhooks
+// have none.
+
+import { refusals } from '../../../engine/refusal.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { isSignedBy } from '../../webhooks/signature.ts'
+import { frameOf, isJson } from '../../wire/frames.ts'
+import { sendRefusal } from '../answers.ts'
+import type { RoutePlugin } from '../http-deps.ts'
+import { bodyOf } from '../json-bodies.ts'
+import { anyJson, describeRoute, pushed } from '../schemas.ts'
+import { push } from './pushes.ts'
+
+/** Whoever signs. */
+const signer: Principal = { name: 'webhook', scopes: new Set(['produce']), queues: null }
+
+export const incomingRoutes: RoutePlugin = (app, { commands, config, clock }) => {
+  const secrets = config.webhookIncomingSecrets
+  app.post<{ Params: { queue: string } }>(
+    '/webhooks/incoming/:queue',
+    {
+      schema: describeRoute({
+        tag: 'jobs',
+        summary: 'Push any JSON as the data of a job',
+        data: pushed,
+        path: ['queue'],
+        body: anyJson,
+      }),
+      ...(secrets.length > 0 ? { config: { access: 'own' } } : {}),
+    },
+    (request, reply) => {
+      const { queue } = request.params
+      const data = bodyOf(request)
+      if (secrets.length > 0) {
+        const isGood = isSignedBy(secrets, request.headers, data, clock.nowMs())
+        if (!isGood) return sendRefusal(reply, refusals.signatureInvalid)
+        request.principal = signer
+      }
+      // It becomes a part of a frame: what is no JSON could say more than its data.
+      const frame = isJson(data)
+        ? frameOf('PUSH', { queue, data })
+        : refusals.invalid('the body is not JSON')
+      return push(commands, request, reply, queue, frame)
+    },
+  )
+}

@@ -1,0 +1,69 @@
+// Queues: which there are, and what they may do.
+
+import type { OpName } from '../../../engine/op.ts'
+import { frameAround, frameOf } from '../../wire/frames.ts'
+import { NO_DATA } from '../answers.ts'
+import type { BodyOf } from '../http-commands.ts'
+import type { RoutePlugin } from '../http-deps.ts'
+import { bodyOrEmpty } from '../json-bodies.ts'
+import { valueBody } from '../reply-lines.ts'
+import { count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
+
+interface InQueue {
+  Params: { queue: string }
+}
+
+const nullBody: BodyOf = () => NO_DATA
+
+export const queueRoutes: RoutePlugin = (app, { commands }) => {
+  app.get(
+    '/queues',
+    {
+      schema: describeRoute({
+        tag: 'queues',
+        summary: 'All queues',
+        data: listOf(ref('QueueInfo')),
+      }),
+    },
+    (request, reply) =>
+      commands.run(request, reply, 'LISTQUEUES', {}, frameOf('LISTQUEUES', {}), valueBody),
+  )
+
+  const order = (method: 'POST' | 'DELETE', path: string, op: OpName, summary: string): void => {
+    app.route<InQueue>({
+      method,
+      url: `/queues/:queue/${path}`,
+      schema: describeRoute({ tag: 'queues', summary, data: nothing, path: ['queue'] }),
+      handler: (request, reply) => {
+        const { queue } = request.params
+        return commands.run(request, reply, op, { queue }, frameOf(op, { queue }), nullBody)
+      },
+    })
+  }
+  order('POST', 'pause', 'PAUSE', 'Give out no jobs')
+  order('POST', 'resume', 'RESUME', 'Give out jobs again')
+  order('DELETE', 'rate-limit', 'RATELIMITCLEAR', 'Any number of jobs per second')
+  order('DELETE', 'concurrency', 'CLEARCONCURRENCY', 'Any number of jobs at the same time')
+
+  const limit = (path: string, op: OpName, summary: string): void => {
+    app.post<InQueue>(
+      `/queues/:queue/${path}`,
+      {
+        schema: describeRoute({
+          tag: 'queues',
+          summary,
+          data: nothing,
+          path: ['queue'],
+          body: objectOf({ limit: { ...count, maximum: 0xffff_ffff } }),
+        }),
+      },
+      (request, reply) => {
+        const { queue } = request.params
+        const frame = frameAround(op, { queue }, bodyOrEmpty(request))
+        return commands.run(request, reply, op, { queue }, frame, nullBody)
+      },
+    )
+  }
+  limit('rate-limit', 'RATELIMIT', 'At most so many jobs per second')
+  limit('concurrency', 'SETCONCURRENCY', 'At most so many jobs at the same time')
+}

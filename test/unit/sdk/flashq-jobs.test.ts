@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FlashQ } from '../../../sdk/typescript/src/index.ts'
+import { FakeServer, job } from './fake-server.ts'
+
+let server: FakeServer
+let client: FlashQ
+
+beforeEach(async () => {
+  server = await new FakeServer().start()
+  client = new FlashQ(server.options)
+})
+
+afterEach(async () => {
+  await client.close()
+  await server.stop()
+})
+
+/** What the client sent for its last command, without its envelope. */
+function sent(cmd: string): object {
+  const { from: _, reqId: __, ...frame } = server.of(cmd).at(-1) ?? { from: null, reqId: 0 }
+  return frame
+}
+
+describe('a job in full', () => {
+  it('has its result, its error and its end', async () => {
+    const end = { result: { n: 1 }, error: 'before', finished_at: 17 }
+    server.script = () => ({ job: job(3), state: 'completed', ...end })
+    expect(await client.getJobInFull(3)).toEqual({ job: job(3), state: 'completed', ...end })
+    expect(sent('GETJOB')).toEqual({ cmd: 'GETJOB', id: 3, full: true })
+  })
+
+  it('has nulls when there is no such job', async () => {
+    const nothing = { job: null, state: 'unknown', result: null, error: null, finished_at: null }
+    server.script = () => nothing
+    expect(await client.getJobInFull(3)).toEqual(nothing)
+  })
+
+  it('is not taken from an answer without one', async () => {
+    server.script = () => ({ job: 7, state: 'active' })
+    await expect(client.getJobInFull(3)).rejects.toMatchObject({ code: 'protocol' })
+  })
+})
+
+it('promote sends the id', async () => {
+  await client.promote(7)
+  expect(sent('PROMOTE')).toEqual({ cmd: 'PROMOTE', id: 7 })
+})
