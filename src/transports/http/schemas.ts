@@ -213,7 +213,7 @@ interface Described {
   readonly beside?: Readonly<Record<string, object>>
   readonly query?: Fields
   /** Names in the path. */
-  readonly path?: readonly ('queue' | 'id' | 'name')[]
+  readonly path?: readonly ('queue' | 'id' | 'name' | 'webhook')[]
   readonly body?: object
   readonly isPublic?: boolean
 }
@@ -222,6 +222,7 @@ const pathParts = {
   queue: { ...text, description: 'a queue, percent-encoded' },
   id: { ...uint, description: "a job's id" },
   name: { ...text, description: 'a cron, percent-encoded' },
+  webhook: { ...text, description: "a webhook's id", examples: ['wh_1'] },
 }
 
 /** The `schema` of a route. */

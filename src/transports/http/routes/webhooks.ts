@@ -15,7 +15,7 @@ import { codeOf, isOk, valueBody } from '../reply-lines.ts'
 import { describeRoute, listOf, nothing, objectOf, yesOrNo } from '../schemas.ts'
 
 interface Identified {
-  Params: { id: string }
+  Params: { webhook: string }
 }
 
 const text = { type: 'string' }
@@ -47,7 +47,7 @@ const tried = objectOf({
 })
 
 const tag = 'webhooks'
-const path = ['id']
+const path = ['webhook'] as const
 
 export const webhookRoutes: RoutePlugin = (app, { commands }) => {
   app.get(
@@ -75,7 +75,7 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
   )
 
   app.patch<Identified>(
-    '/webhooks/:id',
+    '/webhooks/:webhook',
     {
       schema: describeRoute({
         ...{ tag, summary: 'Change what is named; the secret before signs for a day more', path },
@@ -83,13 +83,13 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
       }),
     },
     (request, reply) => {
-      const frame = frameAround('WEBHOOK', request.params, bodyOrEmpty(request))
+      const frame = frameAround('WEBHOOK', idOf(request), bodyOrEmpty(request))
       return commands.run(request, reply, 'WEBHOOK', {}, frame, valueBody)
     },
   )
 
   app.delete<Identified>(
-    '/webhooks/:id',
+    '/webhooks/:webhook',
     {
       schema: describeRoute({
         ...{ tag, summary: 'Remove a webhook, and what was to be delivered to it', path },
@@ -99,7 +99,7 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
     async (request, reply) => {
       const refusal = await commands.admit(request, 'WEBHOOKDELETE', {})
       if (refusal !== null) return sendRefusal(reply, refusal)
-      const { line } = await commands.call(frameOf('WEBHOOKDELETE', request.params))
+      const { line } = await commands.call(frameOf('WEBHOOKDELETE', idOf(request)))
       if (isOk(line)) return sendData(reply, true)
       const isThere = codeOf(line) !== refusals.webhookNotFound.code
       return isThere ? sendRefused(reply, line) : sendData(reply, false)
@@ -114,7 +114,7 @@ export const webhookActions: RoutePlugin = (app, { commands }) => {
     ['disable', false],
   ] as const) {
     app.post<Identified>(
-      `/webhooks/:id/${verb}`,
+      `/webhooks/:webhook/${verb}`,
       {
         schema: describeRoute({
           ...{ tag, path, data: nothing },
@@ -124,14 +124,14 @@ export const webhookActions: RoutePlugin = (app, { commands }) => {
         }),
       },
       (request, reply) => {
-        const frame = frameOf('WEBHOOK', { ...request.params, enabled })
+        const frame = frameOf('WEBHOOK', { ...idOf(request), enabled })
         return commands.run(request, reply, 'WEBHOOK', {}, frame, () => NO_DATA)
       },
     )
   }
 
   app.post<Identified>(
-    '/webhooks/:id/test',
+    '/webhooks/:webhook/test',
     {
       schema: describeRoute({
         ...{ tag, summary: 'Deliver a ping; answers the id of the delivery', path, data: text },
@@ -141,7 +141,7 @@ export const webhookActions: RoutePlugin = (app, { commands }) => {
   )
 
   app.get<Identified>(
-    '/webhooks/:id/deliveries',
+    '/webhooks/:webhook/deliveries',
     {
       schema: describeRoute({
         ...{ tag, summary: 'Its last attempts, the newest first', path, data: listOf(tried) },
@@ -151,13 +151,17 @@ export const webhookActions: RoutePlugin = (app, { commands }) => {
   )
 }
 
+function idOf({ params }: FastifyRequest<Identified>): { id: string } {
+  return { id: params.webhook }
+}
+
 function about(
   commands: HttpCommands,
   request: FastifyRequest<Identified>,
   reply: FastifyReply,
   op: OpName,
 ): Promise<FastifyReply> {
-  return commands.run(request, reply, op, {}, frameOf(op, request.params), valueBody)
+  return commands.run(request, reply, op, {}, frameOf(op, idOf(request)), valueBody)
 }
 
 /** When it can't be read, the scanner says why. */
