@@ -107,10 +107,13 @@ function send(
       socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(timer))
     })
     request.on('close', () => clearTimeout(timer))
-    request.on('error', reject)
+    let answered: Answered | null = null
+    // Whatever becomes of the rest, the status has been said.
+    request.on('error', (error) => (answered === null ? reject(error) : resolve(answered)))
     request.on('response', (response) => {
-      const answered = { status: response.statusCode ?? 0, retryAfterMs: retryAfterOf(response) }
-      dropBody(response, () => resolve(answered))
+      const said = { status: response.statusCode ?? 0, retryAfterMs: retryAfterOf(response) }
+      answered = said
+      dropBody(response, () => resolve(said))
     })
     request.end(body)
   })
@@ -133,7 +136,6 @@ function dropBody(response: IncomingMessage, done: () => void): void {
     bytes += chunk.length
     if (bytes > limits.webhookAnswerBytesMax) response.destroy()
   })
-  // Whatever becomes of the rest, the status has been said.
   response.on('error', () => undefined)
   response.on('close', done)
 }

@@ -110,38 +110,30 @@ export class Deliverer implements WebhookPorts {
     return lane
   }
 
-  /** One of each lane in turn, until there is no room or nothing more. */
+  /** One of each lane in turn, until there is no room or nothing more: a lane that has sent goes behind the others. */
   private readonly fill = (): void => {
     this.willFill = false
-    for (let sent = true; sent; ) {
-      sent = false
-      for (const lane of this.lanes.values()) {
-        if (this.active >= limits.webhooksUnderWayMax) return
-        if (lane.active < lane.activeMax) sent = this.sendNext(lane) || sent
-      }
+    for (const lane of this.lanes.values()) {
+      if (this.active >= limits.webhooksUnderWayMax) return
+      if (lane.active < lane.activeMax && lane.waiting.size > 0) this.sendNext(lane)
     }
   }
 
-  private sendNext(lane: Lane): boolean {
+  private sendNext(lane: Lane): void {
     const [next] = lane.waiting
-    if (next === undefined) return false
+    if (next === undefined) return
     const [key, ref] = next
     lane.waiting.delete(key)
     const event = this.options.take(ref)
-    if (event === null) {
-      this.known.delete(key)
-      this.forgetIdle(lane)
-    } else {
+    if (event === null) this.known.delete(key)
+    else {
       lane.active++
       this.active++
       // It never rejects.
       void this.send(lane, key, ref, event)
     }
-    return true
-  }
-
-  private forgetIdle({ host, active, waiting }: Lane): void {
-    if (active === 0 && waiting.size === 0) this.lanes.delete(host)
+    this.lanes.delete(lane.host)
+    if (lane.active > 0 || lane.waiting.size > 0) this.lanes.set(lane.host, lane)
   }
 
   private async send(
@@ -159,7 +151,7 @@ export class Deliverer implements WebhookPorts {
     if (this.ending.signal.aborted) return this.ended()
     lane.activeMax = isThrottling(attempted) ? 1 : limits.webhookPerHostMax
     this.report(lane, ref, event, attempted, clock.nowMs() - startMs)
-    this.forgetIdle(lane)
+    if (lane.active === 0 && lane.waiting.size === 0) this.lanes.delete(lane.host)
     this.fill()
   }
 

@@ -11,6 +11,8 @@ const THROTTLES: ReadonlySet<number> = new Set([429, 502, 503, 504])
 const ASKS_TO_WAIT: ReadonlySet<number> = new Set([429, 503])
 /** Pauses are this part longer or shorter, so that what failed together does not come back together. */
 const JITTER = 0.1
+/** "At once" is not meant so. */
+const RETRY_AFTER_MS_MIN = 1000
 
 export interface RetryTerms {
   /** The pause after the first failed attempt, after the second, … */
@@ -51,5 +53,6 @@ function errorOf(attempted: Attempted): string | null {
 function wishOf(attempted: Attempted): number | null {
   if ('error' in attempted || !ASKS_TO_WAIT.has(attempted.status)) return null
   const { retryAfterMs } = attempted
-  return retryAfterMs === null ? null : Math.min(retryAfterMs, limits.webhookRetryAfterMsMax)
+  if (retryAfterMs === null) return null
+  return Math.min(Math.max(retryAfterMs, RETRY_AFTER_MS_MIN), limits.webhookRetryAfterMsMax)
 }
