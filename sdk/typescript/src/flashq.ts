@@ -40,6 +40,7 @@ import { joinPushMany, pushManyFrames, readPushManyPart } from './push-many.ts'
 import * as reply from './reply.ts'
 import { CommandRequest, type Request } from './request.ts'
 import { Subscription } from './subscription.ts'
+import type { Webhook, WebhookAttempt, WebhookChanges, WebhookOptions } from './webhook.ts'
 
 export interface FlashQEvents {
   connect: []
@@ -328,6 +329,30 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
 
   async listCrons(): Promise<CronJob[]> {
     return this.#call(commands.cronListCommand(), reply.readCrons)
+  }
+
+  /** Its id. Events that happen from now on are delivered to it. */
+  async addWebhook(webhook: WebhookOptions): Promise<string> {
+    return this.#call(commands.webhookCommand(null, webhook), reply.readWebhookId)
+  }
+
+  /** What is not named stays. A secret that is replaced signs for a day more. */
+  async changeWebhook(id: string, changes: WebhookChanges): Promise<string> {
+    return this.#call(commands.webhookCommand(id, changes), reply.readWebhookId)
+  }
+
+  /** Rejects with `Webhook not found` when there is none. */
+  async deleteWebhook(id: string): Promise<boolean> {
+    return this.#call(commands.webhookDeleteCommand(id), reply.readTrue)
+  }
+
+  async listWebhooks(): Promise<Webhook[]> {
+    return this.#call(commands.webhookListCommand(), reply.readWebhooks)
+  }
+
+  /** Its last attempts, newest first. */
+  async webhookAttempts(id: string): Promise<WebhookAttempt[]> {
+    return this.#call(commands.webhookLogCommand(id), reply.readAttempts)
   }
 
   async stats(): Promise<QueueStats> {

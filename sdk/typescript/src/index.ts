@@ -40,6 +40,13 @@ export type {
 } from './job.ts'
 export type { ClientOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
+export type {
+  Webhook,
+  WebhookAttempt,
+  WebhookChanges,
+  WebhookEvent,
+  WebhookOptions,
+} from './webhook.ts'
 export {
   type JobContext,
   type Processor,

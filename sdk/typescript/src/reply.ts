@@ -15,6 +15,7 @@ import type {
   QueueInfo,
   QueueStats,
 } from './job.ts'
+import type { Webhook, WebhookAttempt } from './webhook.ts'
 
 export interface Reply {
   readonly ok?: unknown
@@ -32,6 +33,8 @@ export interface Reply {
   readonly progress?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
+  readonly webhooks?: unknown
+  readonly deliveries?: unknown
   readonly metrics?: unknown
   readonly event?: unknown
 }
@@ -125,6 +128,13 @@ export function readProgress(reply: Reply): JobProgress {
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
 
 export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+export const readWebhooks = (reply: Reply): Webhook[] => reply.webhooks as Webhook[]
+export const readAttempts = (reply: Reply): WebhookAttempt[] => reply.deliveries as WebhookAttempt[]
+
+export function readWebhookId(reply: Reply): string {
+  if (typeof reply.id === 'string') return reply.id
+  throw unexpected('WEBHOOK', 'no id')
+}
 
 export const readMetrics = (reply: Reply): Metrics => reply.metrics as Metrics
 

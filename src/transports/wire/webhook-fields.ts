@@ -5,6 +5,7 @@
 
 import type { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
+import { opNames } from '../../engine/op.ts'
 import { refusals } from '../../engine/refusal.ts'
 import type { WebhookTerms } from '../../engine/webhook-terms.ts'
 import { eventBits, webhookNo } from '../../engine/webhooks.ts'
@@ -17,11 +18,22 @@ const COMMA = 0x2c
 
 const names = ['id', 'url', 'events', 'queue', 'secret', 'headers', 'enabled', 'reason'] as const
 type Name = (typeof names)[number]
+
+/** Those of each command; the others are unknown to it. */
+export const webhookFieldsOf: Readonly<Record<string, readonly Name[]>> = {
+  WEBHOOK: names,
+  WEBHOOKDELETE: ['id'],
+  WEBHOOKLIST: [],
+  WEBHOOKPING: ['id'],
+  WEBHOOKLOG: ['id'],
+}
+
 type Values = Partial<Record<Name, unknown>>
 
 /** Fills `into.webhook`; what is wrong is in `fields.problem` afterwards. */
 export function readWebhook(fields: FrameFields, into: Command): void {
-  const values = valuesOf(fields)
+  const own = webhookFieldsOf[opNames[into.op] ?? ''] ?? []
+  const values = valuesOf(fields, own)
   const terms: WebhookTerms = {
     no: readId(fields, values.id),
     url: readText(fields, 'url', values.url ?? undefined, limits.webhookUrlBytesMax),
@@ -36,8 +48,8 @@ export function readWebhook(fields: FrameFields, into: Command): void {
   into.queue = terms.queue ?? ''
 }
 
-/** The values of the known keys of the frame. */
-function valuesOf(fields: FrameFields): Values {
+/** The values of the frame's keys that are in `own`. */
+function valuesOf(fields: FrameFields, own: readonly Name[]): Values {
   const { bytes, frameTo: to } = fields
   const values: Values = {}
   let at = skipBlanks(bytes, skipBlanks(bytes, fields.frameFrom, to) + 1, to)
@@ -46,7 +58,7 @@ function valuesOf(fields: FrameFields): Values {
     const key = decode(bytes, at + 1, keyEnd - 1)
     const from = skipBlanks(bytes, skipBlanks(bytes, keyEnd, to) + 1, to)
     const end = skipValue(bytes, from, to, limits.jsonDepthMax)
-    const name = names.find((each) => each === key)
+    const name = own.find((each) => each === key)
     if (name !== undefined) {
       if (Object.hasOwn(values, name)) fields.fail(refusals.invalid(`duplicate field "${name}"`))
       values[name] = JSON.parse(bytes.toString('utf8', from, end))
