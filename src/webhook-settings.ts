@@ -16,7 +16,7 @@ export interface WebhookConfig {
   readonly webhookIncomingSecrets: readonly string[]
 }
 
-export interface Network {
+interface Network {
   readonly address: string
   readonly prefix: number
 }

@@ -19,7 +19,7 @@ export interface Post {
   readonly body: Buffer
 }
 
-export interface Answered {
+interface Answered {
   readonly status: number
   /** The receiver's wish; null when it has none. */
   readonly retryAfterMs: number | null
@@ -29,7 +29,7 @@ export interface Answered {
 export type Attempted = Answered | { readonly error: string }
 
 /** All addresses of a name; rejects when there are none. */
-export type Resolve = (name: string) => Promise<readonly string[]>
+type Resolve = (name: string) => Promise<readonly string[]>
 
 export interface AttemptOptions {
   readonly policy: Pick<UrlPolicy, 'refuse' | 'refuseAddresses'>

@@ -121,6 +121,17 @@ describe('mail between shards', () => {
     expect(sent).toEqual([])
   })
 
+  it('about webhooks waits only when nobody sends it again', () => {
+    const { mail, own, sent } = mailing(0, NOBODY)
+    const ref = { shard: 3, no: 1, createdAtMs: 0, webhook: 1 }
+    const result = { end: 'ok', delayMs: 0, status: 200, error: null, tookMs: 1 } as const
+    mail.webhook({ kind: 'webhooks', to: 3, text: '{}' })
+    mail.webhook({ kind: 'delivered', to: 3, ref, result })
+    own(1)
+    mail.ownersChanged()
+    expect(sent.map(({ json }) => JSON.parse(json).letter.kind)).toEqual(['delivered'])
+  })
+
   it('waits for the table when the sender has a newer one', () => {
     const { mail, own, got, shards } = mailing(1, 0)
     mail.receive('{"kind":"ask","parent":3,"child":2}')
