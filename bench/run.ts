@@ -27,6 +27,7 @@ import { durableLife } from './scenarios/durable-life.ts'
 import { durableSingle } from './scenarios/durable-single.ts'
 import { durableSnapshot } from './scenarios/durable-snapshot.ts'
 import { durableStart } from './scenarios/durable-start.ts'
+import { http } from './scenarios/http.ts'
 import { owner } from './scenarios/owner.ts'
 import { queues } from './scenarios/queues.ts'
 import { single } from './scenarios/single.ts'
@@ -42,6 +43,7 @@ const scenarios: Scenario[] = [
   queues,
   owner,
   client,
+  http,
   bullmq,
   bunqueue,
   backlog,

@@ -158,6 +158,7 @@ export function codecWithFailpoints(codec: WireCodec, points: Failpoints): WireC
       if (refusal === null) points.hit(`${opNames[into.op]?.toLowerCase()}.received`, null)
       return refusal
     },
+    listed: (out, source, seq) => codec.listed(out, source, seq),
     reply: (command, slot) => replyWithFailpoints(codec.reply(command, slot), command, points),
   }
 }

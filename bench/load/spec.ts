@@ -36,6 +36,18 @@ export interface PushSpec {
   side?: Side
 }
 
+/** POST of one job (`batch` 0) or of many, one request at a time on each connection. */
+export interface HttpPushSpec {
+  kind: 'http-push'
+  at: Address
+  queue: string
+  connections: number
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
 export interface DrainSpec {
   kind: 'drain'
   at: Address
@@ -109,6 +121,7 @@ export interface ClientSpec {
 
 export type LoadSpec =
   | PushSpec
+  | HttpPushSpec
   | DrainSpec
   | CycleSpec
   | RelaySpec

@@ -24,6 +24,7 @@ const builtServer = fileURLToPath(new URL('../../dist/main.js', import.meta.url)
 const echoes = {
   bare: fileURLToPath(new URL('../echo/main.js', import.meta.url)),
   json: fileURLToPath(new URL('../echo/json-main.js', import.meta.url)),
+  http: fileURLToPath(new URL('../echo/http-main.js', import.meta.url)),
 }
 const stats = '{"cmd":"STATS"}'
 

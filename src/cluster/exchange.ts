@@ -31,6 +31,7 @@ import type { Log } from './log.ts'
 import { Mail } from './mail.ts'
 import { Moves, type MovesDeps } from './moves.ts'
 import { Turn } from './outbox.ts'
+import type { Part } from './part.ts'
 import { Peer } from './peer.ts'
 import { ReplyHold } from './reply-hold.ts'
 import type { Request } from './request.ts'
@@ -144,11 +145,13 @@ export class Exchange implements Gate {
       runner,
       isDurable: durable !== null,
       others: () => routes.others(),
-      ask: (to, op, no) => {
+      ask: (to, op, no, query) => {
         const link = links.to(to)
-        link?.gather(op, no)
+        link?.gather(op, no, query)
         return link !== null
       },
+      whenSent: (done) => (hold === null ? done() : hold.whenSent(done)),
+      codec,
     })
     const { gathers } = this
     const { turn } = this
@@ -288,8 +291,8 @@ export class Exchange implements Gate {
     this.router.notOwner(request, line)
   }
 
-  gathered(worker: number, no: number, json: string): void {
-    this.gathers.gathered(worker, no, json)
+  gathered(worker: number, no: number, part: Part): void {
+    this.gathers.gathered(worker, no, part)
   }
 
   subscribed(no: number): void {
@@ -345,8 +348,8 @@ export class Exchange implements Gate {
     if (this.draining) runner.endWaits()
   }
 
-  gather(op: number): unknown {
-    return this.gathers.localPart(op)
+  gather(op: number, query: string, give: (part: Part) => void): void {
+    this.gathers.givePart(op, query, give)
   }
 
   mail(json: string): void {

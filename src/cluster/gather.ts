@@ -1,15 +1,22 @@
-// Commands that ask all shards (STATS, METRICS, LISTQUEUES, CRONLIST): every live worker gives its part,
+// Commands that ask all shards (STATS, METRICS, LISTQUEUES, CRONLIST, LISTJOBS): every live worker gives its part,
 // and the worker that was asked answers with the whole.
 //
 // 1. In memory, a worker that dies meanwhile has no part any more: what it held is gone. Where shards outlive their
 //    owner each must be in exactly one part; if not, some are on their way, and everybody is asked again (`again`).
 // 2. A worker that lives and does not answer in time makes the whole `unavailable`: a sum over a part of
 //    the shards would be wrong without saying so.
+// 3. LISTJOBS asks in rounds, each in a turn of its own, so that a long list holds nobody up. Its parts show jobs, so
+//    they wait until what they show is durable.
 
 import { limits } from '../engine/limits.ts'
+import { JobList } from '../engine/list/job-list.ts'
+import { type JobQuery, queryOf, queryText } from '../engine/list/job-query.ts'
+import type { ListPart } from '../engine/list/list-jobs.ts'
+import { writePlace } from '../engine/list/list-place.ts'
 import { Op } from '../engine/op.ts'
-import type { CronInfo, Metrics, QueueInfo, Reply, Stats } from '../engine/ports.ts'
+import type { CronInfo, Metrics, QueueInfo, Reply, Stats, WireCodec } from '../engine/ports.ts'
 import { refusals } from '../engine/refusal.ts'
+import type { Part } from './part.ts'
 import type { Runner } from './runner.ts'
 
 export const GATHER_MS_MAX = 2000
@@ -22,23 +29,21 @@ export interface GatherDeps {
   /** Every other live worker. */
   others(): number[]
   /** False when that worker has just died. */
-  ask(worker: number, op: number, no: number): boolean
-}
-
-/** What one worker says, and of which shards: bit per shard. */
-interface Part {
-  readonly shards: number
-  readonly value: unknown
+  ask(worker: number, op: number, no: number, query: string): boolean
+  /** `done` is called when all that was answered so far is durable. */
+  whenSent(done: () => void): void
+  readonly codec: Pick<WireCodec, 'listed'>
 }
 
 interface Pending {
-  readonly op: number
   readonly reply: Reply
-  readonly again: () => void
+  readonly done: (parts: readonly Part[]) => void
   readonly parts: Part[]
   readonly waitingFor: Set<number>
   readonly timer: NodeJS.Timeout
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 export class Gathers {
   private readonly deps: GatherDeps
@@ -49,21 +54,48 @@ export class Gathers {
     this.deps = deps
   }
 
-  /** `again` is called instead of a reply when a shard is between two owners. */
-  start(op: number, reply: Reply, again: () => void): void {
+  /** `again` is called instead of a reply when a shard is between two owners. `query`: of LISTJOBS. */
+  start(op: number, reply: Reply, again: () => void, query: JobQuery | null = null): void {
+    const done = (parts: readonly Part[]): void => {
+      if (this.deps.isDurable && !isWhole(parts)) again()
+      else this.answer(op, reply, parts)
+    }
+    if (query === null) this.ask(op, '', reply, done)
+    else this.list(new JobList(query), reply, again)
+  }
+
+  /** What this worker's shards say; `give` may be called later. */
+  givePart(op: number, query: string, give: (part: Part) => void): void {
+    const { runner, codec, whenSent } = this.deps
+    const shards = runner.shardsOwned()
+    if (op !== Op.LISTJOBS) return give({ shards, value: this.localValue(op), body: NO_BYTES })
+    const { part, body } = runner.listJobs(queryOf(query), codec.listed)
+    whenSent(() => give({ shards, value: part, body }))
+  }
+
+  private ask(op: number, query: string, reply: Reply, done: Pending['done']): void {
     const { deps } = this
     this.lastNo = (this.lastNo + 1) >>> 0
     const no = this.lastNo
-    const others = deps.others().filter((worker) => deps.ask(worker, op, no))
-    const parts = [this.localPart(op)]
-    if (others.length === 0) return this.answer(op, reply, parts, again)
+    const others = deps.others().filter((worker) => deps.ask(worker, op, no, query))
     const timer = setTimeout(() => this.giveUp(no), GATHER_MS_MAX)
-    this.pending.set(no, { op, reply, again, parts, waitingFor: new Set(others), timer })
+    const waitingFor = new Set([deps.me, ...others])
+    this.pending.set(no, { reply, done, parts: [], waitingFor, timer })
+    this.givePart(op, query, (part) => this.gathered(deps.me, no, part))
   }
 
-  /** What this worker's shards say. */
-  localPart(op: number): Part {
-    return { shards: this.deps.runner.shardsOwned(), value: this.localValue(op) }
+  /** Round by round. */
+  private list(list: JobList, reply: Reply, again: () => void, rounds = 1): void {
+    this.ask(Op.LISTJOBS, queryText(list.query), reply, (parts) => {
+      if (this.deps.isDurable && !isWhole(parts)) return again()
+      list.take(parts.map(({ value, body }) => ({ part: value as ListPart, body })))
+      if (!list.isFull && rounds < limits.listRoundsMax) {
+        setImmediate(() => this.list(list, reply, again, rounds + 1))
+        return
+      }
+      const { place } = list
+      reply.jobs(list.bodies, place === null ? null : writePlace(place))
+    })
   }
 
   private localValue(op: number): unknown {
@@ -88,10 +120,10 @@ export class Gathers {
     }
   }
 
-  gathered(worker: number, no: number, json: string): void {
+  gathered(worker: number, no: number, part: Part): void {
     const pending = this.pending.get(no)
     if (pending === undefined) return
-    pending.parts.push(JSON.parse(json) as Part)
+    pending.parts.push(part)
     this.heardOf(no, pending, worker)
   }
 
@@ -108,7 +140,7 @@ export class Gathers {
     if (!pending.waitingFor.delete(worker) || pending.waitingFor.size > 0) return
     clearTimeout(pending.timer)
     this.pending.delete(no)
-    this.answer(pending.op, pending.reply, pending.parts, pending.again)
+    pending.done(pending.parts)
   }
 
   private giveUp(no: number): void {
@@ -118,8 +150,7 @@ export class Gathers {
     pending.reply.refused(refusals.unavailable)
   }
 
-  private answer(op: number, reply: Reply, parts: readonly Part[], again: () => void): void {
-    if (this.deps.isDurable && !isWhole(parts)) return again()
+  private answer(op: number, reply: Reply, parts: readonly Part[]): void {
     const values = parts.map(({ value }) => value)
     switch (op) {
       case Op.STATS:

@@ -7,7 +7,7 @@
 //   notOwner  [u32 no][the request's line]                                   it did not run here
 //   giveBack  [u16 shard][f64 first token][f64 seq …]                        origin → owner
 //   sessionClosed [f64 holder]   sessionEnded [f64 holder]                   and its answer, after all replies
-//   gather    [u8 op][u32 no]    gathered [u32 no][JSON]                     STATS and the like
+//   gather    [u8 op][u32 no][query]   gathered [u32 no][part]            STATS and the like
 //   mail      [JSON]                                                         between shards
 //   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   subscribed [u32 no]   event [u32 no][event line]
 //   fence []  fenced []                                                      the replies before it are written

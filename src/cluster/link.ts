@@ -28,6 +28,7 @@ import {
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import { type Part, readPart } from './part.ts'
 import { isPull, type Request } from './request.ts'
 
 /** More than Node's own 64 KiB: most replies to a batch arrive whole. */
@@ -37,7 +38,7 @@ const READ_BYTES = 256 * 1024
 export interface LinkListener {
   /** The owner does not own the request's shard (any more); the line is valid only during the call. */
   notOwner(request: Request, line: Buffer): void
-  gathered(worker: number, no: number, json: string): void
+  gathered(worker: number, no: number, part: Part): void
   /** A rendered event for a subscription of this worker. */
   subscribed(no: number): void
   event(no: number, line: Buffer): void
@@ -130,10 +131,11 @@ export class Link implements FrameHandler {
     return true
   }
 
-  gather(op: number, no: number): void {
+  gather(op: number, no: number, query: string): void {
     const start = this.begin(FrameKind.gather)
     this.outbox.writer.byte(op)
     putU32(this.outbox.writer, no)
+    this.outbox.writer.utf8(query)
     this.end(start)
   }
 
@@ -187,8 +189,8 @@ export class Link implements FrameHandler {
         this.ended.add(bytes.readDoubleLE(from))
         return
       case FrameKind.gathered: {
-        const json = bytes.toString('utf8', from + 4, to)
-        return this.listener.gathered(this.worker, bytes.readUInt32LE(from), json)
+        const part = readPart(bytes, from + 4, to)
+        return this.listener.gathered(this.worker, bytes.readUInt32LE(from), part)
       }
       case FrameKind.subscribed:
         return this.listener.subscribed(bytes.readUInt32LE(from))

@@ -29,6 +29,7 @@ import {
   readHanded,
 } from './link-frames.ts'
 import { Outbox, type Turn } from './outbox.ts'
+import { type Part, putPart } from './part.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { reqIdOf } from './req-id.ts'
 import { isPull } from './request.ts'
@@ -46,7 +47,8 @@ export interface PeerHost {
   /** Commands have run: waiting pulls and mail are next. */
   ran(): void
   giveBack(unwritten: Unwritten): void
-  gather(op: number): unknown
+  /** `give` may be called later. */
+  gather(op: number, query: string, give: (part: Part) => void): void
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
@@ -103,7 +105,11 @@ export class Peer implements FrameHandler {
         host.runner.renameHolder(bytes.readDoubleLE(from), bytes.readDoubleLE(from + 8))
         return this.post(FrameKind.renamed, bytes.subarray(from + 8, to))
       case FrameKind.gather:
-        return this.gather(bytes[from] as number, bytes.readUInt32LE(from + 1))
+        return this.gather(
+          bytes[from] as number,
+          bytes.readUInt32LE(from + 1),
+          bytes.toString('utf8', from + 5, to),
+        )
       case FrameKind.mail:
         return host.mail(bytes.toString('utf8', from, to))
       case FrameKind.subscribe: {
@@ -236,14 +242,16 @@ export class Peer implements FrameHandler {
     this.outbox.added()
   }
 
-  private gather(op: number, no: number): void {
-    const { writer } = this.outbox
-    const json = JSON.stringify(this.host.gather(op))
-    const start = beginFrame(writer, FrameKind.gathered)
-    putU32(writer, no)
-    writer.utf8(json)
-    endFrame(writer, start)
-    this.outbox.added()
+  private gather(op: number, no: number, query: string): void {
+    this.host.gather(op, query, (part) => {
+      if (this.isClosed) return
+      const { writer } = this.outbox
+      const start = beginFrame(writer, FrameKind.gathered)
+      putU32(writer, no)
+      putPart(writer, part)
+      endFrame(writer, start)
+      this.outbox.added()
+    })
   }
 
   private subscribe(no: number, events: number, queue: string): void {

@@ -16,6 +16,7 @@
 import { Command } from '../engine/command.ts'
 import { shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
+import { Op } from '../engine/op.ts'
 import type { Clock, ReplySlot, Session, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
 import { NOBODY } from './assignment.ts'
@@ -179,7 +180,9 @@ export class Router {
     const { op } = command
     const request = this.requestOf(ALL_SHARDS, true, slot, session, lineOf(bytes, from, to))
     if (!routes.allOwned) return this.holdOrFail(request)
-    gathers.start(op, codec.reply(command, slot), () => this.holdOrFail(request))
+    const { query } = command
+    const again = (): void => this.holdOrFail(request)
+    gathers.start(op, codec.reply(command, slot), again, op === Op.LISTJOBS ? query : null)
   }
 
   private readIds(

@@ -3,6 +3,9 @@
 import type { Command } from '../engine/command.ts'
 import type { HeldSlots } from '../engine/held-slots.ts'
 import type { Seq, ShardId } from '../engine/job-id.ts'
+import type { ListShare } from '../engine/list/job-list.ts'
+import type { JobQuery } from '../engine/list/job-query.ts'
+import type { WriteJob } from '../engine/list/list-jobs.ts'
 import type {
   CronInfo,
   Metrics,
@@ -49,6 +52,8 @@ export interface Runner extends ParentMail {
   metrics(): Metrics
   queues(): QueueInfo[]
   crons(): CronInfo[]
+  /** Of its own shards, as far as one turn gets. */
+  listJobs(query: JobQuery, write: WriteJob): ListShare
   jobCount(): number
   jobCountOf(shard: ShardId): number
   /** Every waiting pull is answered `draining`. */

@@ -13,6 +13,9 @@ import { workerOfHolder } from '../engine/holder-number.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
 import { limits } from '../engine/limits.ts'
+import type { ListShare } from '../engine/list/job-list.ts'
+import type { JobQuery } from '../engine/list/job-query.ts'
+import { listJobs, type WriteJob } from '../engine/list/list-jobs.ts'
 import { opNames, type Route, routeOf } from '../engine/op.ts'
 import type {
   Clock,
@@ -357,6 +360,11 @@ export class ShardRunner {
 
   crons(): CronInfo[] {
     return this.owned.flatMap((shard) => shard.crons())
+  }
+
+  listJobs(query: JobQuery, write: WriteJob): ListShare {
+    const states = this.owned.map((shard) => shard.state)
+    return listJobs(states, query, write)
   }
 
   /** Jobs that are not finished. */

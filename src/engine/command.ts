@@ -7,6 +7,7 @@
 
 import { JobTable } from './job-table.ts'
 import { limits } from './limits.ts'
+import type { JobQuery } from './list/job-query.ts'
 import type { Op } from './op.ts'
 import { noTerms, type WebhookTerms } from './webhook-terms.ts'
 
@@ -55,8 +56,11 @@ export class Command {
   /** PULL, PULLB `release_on_close: true`. */
   releaseOnClose = false
 
-  /** GETJOB `full`. */
+  /** PUSH, GETJOB `full`. */
   isFull = false
+
+  /** LISTJOBS. Not scratch: it may be kept. */
+  query: JobQuery | null = null
 
   /** FAIL `error`, PROGRESS `message`; null when absent. */
   text: string | null = null

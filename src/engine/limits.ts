@@ -64,6 +64,15 @@ export const limits = {
   /** After a gap each tick of this last while fires; of older ones only the newest. */
   cronCatchUpMs: 60_000,
 
+  /** LISTJOBS: jobs in an answer, jobs skipped, bytes of the text that is looked for, bytes of the jobs in an answer. */
+  listCountMax: 1000,
+  listOffsetMax: 100_000,
+  listTextBytesMax: 1 * KIB,
+  listBytesMax: 4 * MIB,
+  /** Looks at a row that a worker takes in one turn, about 1 ms; and turns before an answer goes out as it is. */
+  listLooksMax: 300_000,
+  listRoundsMax: 48,
+
   queuesPerShardMax: 100_000,
   cronsPerShardMax: 10_000,
   waitingPullsPerQueueMax: 100_000,
@@ -140,9 +149,6 @@ export const limits = {
   pollMs: 30_000,
   pollMsMax: 60_000,
   pollsPerConnectionMax: 16,
-  /** Of a page of a list. */
-  listMax: 1000,
-  listOffsetMax: 100_000,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
 

@@ -103,6 +103,8 @@ export interface Reply {
   metrics(metrics: Metrics, worker: number): void
   queues(queues: readonly QueueInfo[]): void
   crons(crons: readonly CronInfo[]): void
+  /** LISTJOBS: each job as `WireCodec.listed` wrote it; `cursor` null at the end of the list. */
+  jobs(bodies: readonly Buffer[], cursor: string | null): void
   /** What only webhooks answer: `"name":VALUE`, nothing of it secret. */
   named(name: 'id' | 'webhook' | 'webhooks' | 'deliveries', value: unknown): void
 }
@@ -199,6 +201,8 @@ export interface WireCodec {
    */
   peek(bytes: Buffer, from: number, to: number, into: Command): boolean
   reply(command: Command, slot: ReplySlot): Reply
+  /** One job of a list, with its state and, once it is finished, how it ended. */
+  listed(out: ByteWriter, source: JobSource, seq: Seq): void
 }
 
 export const EventKind = {

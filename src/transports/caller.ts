@@ -48,14 +48,17 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
-    return new Promise((resolve) => {
-      const slot = new CallSlot((answer) => {
-        if (!this.ended.has(session)) resolve(answer)
-        else if (answer.handed !== null) this.giveBack(answer.handed)
-      })
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
-      this.endTurn()
+    return new Promise((resolve) => this.ask(frame, resolve, session))
+  }
+
+  /** The same where a promise would cost as much as the command: `done` may be called at once. */
+  ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
+    const slot = new CallSlot((answer) => {
+      if (!this.ended.has(session)) done(answer)
+      else if (answer.handed !== null) this.giveBack(answer.handed)
     })
+    this.gate.submit(frame, 0, frame.length - 1, slot, session)
+    this.endTurn()
   }
 
   giveBack(handed: Unwritten): void {

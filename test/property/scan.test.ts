@@ -335,7 +335,7 @@ const wrappings: readonly [string, string][] = [
 
 function scan(frame: Buffer, into: Command): Refusal | null {
   const refusal = scanEveryWay(frame, into)
-  if (refusal !== null) expect(refusal.text).toMatch(/^(?:Invalid: |Limit exceeded: )/)
+  if (refusal !== null) expect(refusal.text).toMatch(/^(?:Invalid: |Limit exceeded: |Queue name )/)
   return refusal
 }
 

@@ -108,9 +108,39 @@ class Pair {
       const result = engine.send({ cmd: 'GETRESULT', id: job.id })
       expect(result).toEqual({ ok: true, id: job.id, result: job.result })
     }
+    this.compareLists()
     for (const name of QUEUES) {
       const dead = this.model.queue(name).dead.map((job) => job.id)
       expect(this.engine.dead(name).map((job) => job.id)).toEqual(dead.slice(0, 100))
+    }
+  }
+
+  /** All jobs, and those of each filter, in pages. */
+  private compareLists(): void {
+    const { engine, model } = this
+    const [first] = model.jobs
+    const filters = [
+      {},
+      { queue: QUEUES[1] },
+      { state: 'delayed' },
+      { state: 'waitingchildren' },
+      { queue: QUEUES[0], state: 'failed' },
+      { tag: 'ü"' },
+      { text: 'text' },
+      { since: (first?.createdAt ?? 0) + 300, until: model.nowMs - 100 },
+      { offset: 3 },
+    ]
+    for (const filter of filters) {
+      const listed: JobObject[] = []
+      let cursor: string | null = null
+      do {
+        const limit = listed.length === 0 ? 2 : 7
+        const answer = engine.send({ cmd: 'LISTJOBS', ...filter, limit, cursor })
+        expect(answer.ok, answer.error).toBe(true)
+        listed.push(...answer.jobs)
+        cursor = answer.cursor
+      } while (cursor !== null)
+      expect(listed, JSON.stringify(filter)).toEqual(model.list(filter))
     }
   }
 

@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { Command } from '../../src/engine/command.ts'
 import { INT_STRIDE, IntColumn } from '../../src/engine/job-table.ts'
+import type { JobQuery } from '../../src/engine/list/job-query.ts'
+import { startOfList, writePlace } from '../../src/engine/list/list-place.ts'
 import { Op } from '../../src/engine/op.ts'
 import { applyEdit, edit, json } from './json-bytes.ts'
 
@@ -87,6 +89,13 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   name: quoted,
   schedule: quoted,
   full: fc.constantFrom('true', 'false', 'null', '1'),
+  state: orNull(fc.constantFrom('"waiting"', '"failed"', '"waitingchildren"', '"gone"', '1')),
+  tag: orNull(quoted),
+  since: maybe(orNull(uint)),
+  until: maybe(orNull(uint)),
+  text: orNull(quoted),
+  cursor: orNull(fc.constantFrom('""', `"${writePlace(startOfList(7))}"`, '"x"')),
+  offset: maybe(orNull(fc.nat(1000).map(String))),
 }
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
@@ -99,6 +108,7 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   FAIL: ['id', 'error', 'token'],
   GETJOB: ['id', 'full'],
   PROMOTE: ['id'],
+  LISTJOBS: ['limit', 'state', 'tag', 'since', 'until', 'text', 'cursor', 'offset'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
   RETRYDLQ: ['queue', 'id'],
@@ -267,6 +277,10 @@ export function shown(command: Command): unknown {
       return { op, secret: command.secret }
     case Op.PROMOTE:
       return { op, id: command.id }
+    case Op.LISTJOBS: {
+      const { place, ...query } = command.query as JobQuery
+      return { op, ...query, skip: place.skip }
+    }
     case Op.GETJOB:
       return { op, id: command.id, full: command.isFull }
     default:
@@ -354,6 +368,14 @@ export function expected(frame: Json): unknown {
       return { op, secret: frame['token'] }
     case Op.PROMOTE:
       return { op, id }
+    case Op.LISTJOBS:
+      return {
+        ...{ op, queue: queue ?? null, tag: frame['tag'] || null, text: frame['text'] || null },
+        state: { waiting: 1, failed: 5, waitingchildren: 6 }[String(frame['state'])] ?? 0,
+        ...{ sinceMs: frame['since'] ?? 0, untilMs: frame['until'] ?? Number.POSITIVE_INFINITY },
+        limit: frame['limit'] ?? 100,
+        skip: (frame['cursor'] ?? null) === null ? (frame['offset'] ?? 0) : 7,
+      }
     case Op.GETJOB:
       return { op, id, full: frame['full'] ?? false }
     default:

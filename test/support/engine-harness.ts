@@ -10,7 +10,7 @@ import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobId, type ShardId, shardOfId } from '../../src/engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
 import { limits } from '../../src/engine/limits.ts'
-import { opNames, routeOf } from '../../src/engine/op.ts'
+import { Op, opNames, routeOf } from '../../src/engine/op.ts'
 import {
   type CronTick,
   EventKind,
@@ -34,6 +34,7 @@ import { WEBHOOK_HOME } from '../../src/engine/webhooks.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
+import { answerList } from './list-rounds.ts'
 import { restoreOf, storedOf } from './restored.ts'
 
 export const START_MS = 1_700_000_000_000
@@ -60,6 +61,8 @@ export interface JobObject {
   progress_msg: string | null
   tags: string[]
   token?: number
+  /** In a list. */
+  state?: string
 }
 
 /** Whatever a reply may hold; which keys there are depends on the command. */
@@ -71,6 +74,7 @@ export interface Answer {
   ids: number[]
   job: JobObject | null
   jobs: JobObject[]
+  cursor: string | null
   state: string
   result: unknown
   progress: { id: number; progress: number; message: string | null }
@@ -321,6 +325,9 @@ export class EngineHarness {
 
   private run(command: Command, reply: Reply, holder: number): void {
     const route = routeOf[opNames[command.op] as keyof typeof routeOf]
+    if (command.query !== null && command.op === Op.LISTJOBS) {
+      return answerList(this.shards, command.query, reply)
+    }
     if (route === 'ids') {
       const refused: ItemRefusal[] = []
       let count = 0

@@ -96,6 +96,16 @@ export interface PushFields {
   tags?: string[]
 }
 
+export interface ListFilter {
+  queue?: string | undefined
+  state?: string
+  tag?: string
+  text?: string
+  since?: number
+  until?: number
+  offset?: number
+}
+
 export type Expected = Record<string, unknown>
 
 export const OK: Expected = { ok: true }
@@ -161,6 +171,27 @@ export class ShardRules {
   end(job: ModelJob): Expected {
     if (job.state === 'gone') return { result: null, error: null, finished_at: null }
     return { result: job.result, error: job.error, finished_at: job.finishedAt || null }
+  }
+
+  /** What LISTJOBS shows, on one page. */
+  list(filter: ListFilter): Expected[] {
+    const { queue, tag, text, since, until, offset } = filter
+    const state = filter.state === 'waitingchildren' ? 'waiting-children' : filter.state
+    return this.jobs
+      .filter((job) => job.state !== 'gone')
+      .filter((job) => queue === undefined || job.queue === queue)
+      .filter((job) => state === undefined || this.stateName(job.id) === state)
+      .filter((job) => tag === undefined || job.tags.includes(tag))
+      .filter((job) => text === undefined || JSON.stringify(job.data).includes(text))
+      .filter((job) => since === undefined || job.createdAt >= since)
+      .filter((job) => until === undefined || job.createdAt <= until)
+      .sort((a, b) => b.createdAt - a.createdAt || b.id - a.id)
+      .slice(offset ?? 0)
+      .map((job) => ({
+        ...this.view(job),
+        state: this.stateName(job.id),
+        ...(job.state === 'completed' || job.state === 'failed' ? this.end(job) : {}),
+      }))
   }
 
   count(queue: string | null, ...states: ModelJob['state'][]): number {

@@ -3,7 +3,7 @@
 // A `read` changes nothing, so it is sent again when a connection was lost before its reply; a `write` never is.
 // Pushes, acks and pulls, which carry more state, are in `push-batch.ts`, `ack-batch.ts` and `pull-request.ts`.
 
-import type { CronOptions } from './job.ts'
+import type { CronOptions, ListOptions } from './job.ts'
 import { numbersText, numberText, optionalNumber, optionalValue, valueText } from './json-text.ts'
 
 export interface Command {
@@ -69,6 +69,13 @@ export const setConcurrencyCommand = (queue: string, limit: number): Command =>
 
 export const clearConcurrencyCommand = (queue: string): Command =>
   write('CLEARCONCURRENCY', queueField(queue))
+
+export const listJobsCommand = (options: ListOptions): Command => {
+  const { queue, state, tag, since, until, text, limit, cursor, offset } = options
+  const fields = { queue, state, tag, since, until, text, limit, cursor, offset }
+  const given = Object.entries(fields).map(([name, value]) => optionalValue(name, value))
+  return read('LISTJOBS', given.join(''))
+}
 
 export const listQueuesCommand = (): Command => read('LISTQUEUES')
 export const statsCommand = (): Command => read('STATS')

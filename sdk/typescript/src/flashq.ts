@@ -24,9 +24,11 @@ import type {
   EventName,
   Job,
   JobInFull,
+  JobPage,
   JobProgress,
   JobState,
   JobWithState,
+  ListOptions,
   Metrics,
   PushOptions,
   QueueInfo,
@@ -270,6 +272,12 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
 
   async getProgress(jobId: number): Promise<JobProgress> {
     return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
+  }
+
+  /** A page of jobs, the one pushed last first; `cursor` of the answer asks for the next one. */
+  async listJobs<T = unknown, R = unknown>(options: ListOptions = {}): Promise<JobPage<T, R>> {
+    const page = await this.#call(commands.listJobsCommand(options), reply.readJobPage)
+    return page as JobPage<T, R>
   }
 
   /** Oldest failure first; at most 1,000. */

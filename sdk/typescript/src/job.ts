@@ -81,6 +81,44 @@ export interface JobInFull<T = unknown, R = unknown> {
   finished_at: number | null
 }
 
+/** A job in a list; the last three when it is completed or failed. */
+export interface ListedJob<T = unknown, R = unknown> extends Job<T> {
+  state: JobState
+  result?: R | null
+  error?: string | null
+  /** Unix ms. */
+  finished_at?: number | null
+}
+
+/** Which jobs a list shows: those that everything given here is true of. */
+export interface JobFilter {
+  queue?: string | undefined
+  state?: Exclude<JobState, 'unknown'> | undefined
+  tag?: string | undefined
+  /** Created then or later, in Unix ms. */
+  since?: number | undefined
+  /** Created then or earlier, in Unix ms. */
+  until?: number | undefined
+  /** What the JSON of `data` holds. */
+  text?: string | undefined
+}
+
+export interface ListOptions extends JobFilter {
+  /** 1 to 1,000; default 100. */
+  limit?: number | undefined
+  /** Of the page before; the filter must be the same. */
+  cursor?: string | null | undefined
+  /** Leaves out so many, of 100,000 at most; ignored with a cursor. */
+  offset?: number | undefined
+}
+
+export interface JobPage<T = unknown, R = unknown> {
+  /** The newest first. There may be fewer than `limit`, or none, and yet a cursor. */
+  jobs: ListedJob<T, R>[]
+  /** Where the next page begins; null: there is none. */
+  cursor: string | null
+}
+
 export interface JobProgress {
   /** 0–100. */
   progress: number

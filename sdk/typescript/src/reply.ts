@@ -8,9 +8,11 @@ import type {
   CronJob,
   Job,
   JobInFull,
+  JobPage,
   JobProgress,
   JobState,
   JobWithState,
+  ListedJob,
   Metrics,
   QueueInfo,
   QueueStats,
@@ -31,6 +33,7 @@ export interface Reply {
   readonly result?: unknown
   readonly finished_at?: unknown
   readonly progress?: unknown
+  readonly cursor?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
   readonly webhooks?: unknown
@@ -110,6 +113,12 @@ export function readJobInFull(reply: Reply): JobInFull {
     error: typeof error === 'string' ? error : null,
     finished_at: typeof finished_at === 'number' ? finished_at : null,
   }
+}
+
+export function readJobPage(reply: Reply): JobPage {
+  const { jobs, cursor } = reply
+  if (!Array.isArray(jobs) || !jobs.every(isJob)) throw unexpected('LISTJOBS', 'no jobs')
+  return { jobs: jobs as ListedJob[], cursor: typeof cursor === 'string' ? cursor : null }
 }
 
 export const readState = (reply: Reply): JobState => reply.state as JobState

@@ -19,7 +19,9 @@ export function push(ctx: ShardContext, command: Command, reply: Reply): void {
   if (isRefusal(queue)) return reply.refused(queue)
   const refusal = ctx.refuseWork(1) ?? refuseJob(ctx, queue, command.bytes, command.jobs, 0, null)
   if (refusal !== null) return reply.refused(refusal)
-  reply.pushed(jobIdOf(record(ctx, queue, command.bytes, command.jobs, 1, null), ctx.state.shard))
+  const seq = record(ctx, queue, command.bytes, command.jobs, 1, null)
+  if (command.isFull) reply.jobAndState(ctx.state, seq, ctx.state.stateName(seq))
+  else reply.pushed(jobIdOf(seq, ctx.state.shard))
 }
 
 export function pushBatch(ctx: ShardContext, command: Command, reply: Reply): void {

@@ -57,6 +57,7 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   SETCONCURRENCY: 'admin',
   CLEARCONCURRENCY: 'admin',
   LISTQUEUES: 'read',
+  LISTJOBS: 'read',
   AUTH: 'read',
   HEARTBEAT: 'consume',
   RELEASE: 'consume',

@@ -2,7 +2,8 @@
 //
 //   request ─ admission ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
 //
-// Jobs of an answer that does not reach its client return to their queue (`give`).
+// A push over HTTP is mostly framework; so there is no promise on this way unless somebody has to be waited for. Jobs of
+// an answer that does not reach its client return to their queue (`give`).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../engine/op.ts'
@@ -10,8 +11,9 @@ import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
 import type { Admission, Subject } from '../auth/admission.ts'
 import type { Answer, Caller } from '../caller.ts'
-import { sendBody, sendRefusal } from './answers.ts'
+import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
+import { bodyOf } from './json-bodies.ts'
 import { codeOf, isOk } from './reply-lines.ts'
 
 /** What an answer's line becomes. */
@@ -26,37 +28,49 @@ export class HttpCommands {
     this.admission = admission
   }
 
-  /** Null: the principal may. */
-  async admit(request: FastifyRequest, op: OpName, subject: Subject): Promise<Refusal | null> {
+  /** `run` when the principal may; else they are told. */
+  admit(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    op: OpName,
+    subject: Subject,
+    run: () => void,
+  ): void {
+    const end = (refusal: Refusal | null): void => {
+      if (refusal === null) run()
+      else sendRefusal(reply, refusal)
+    }
     const verdict = this.admission.admit(request.principal, op, subject)
-    return verdict === null ? null : await verdict
+    if (verdict instanceof Promise) void verdict.then(end)
+    else end(verdict)
   }
 
-  call(frame: Buffer): Promise<Answer> {
-    return this.caller.call(frame)
-  }
-
-  /** The whole way of a command that hands nothing out. */
-  async run(
+  /** The whole way of a command that hands nothing out. `failed`: what to do with a refusal's line. */
+  run(
     request: FastifyRequest,
     reply: FastifyReply,
     op: OpName,
     subject: Subject,
     frame: Buffer | Refusal,
     body: BodyOf,
-  ): Promise<FastifyReply> {
-    const refusal = await this.admit(request, op, subject)
-    if (refusal !== null) return sendRefusal(reply, refusal)
-    if (!Buffer.isBuffer(frame)) return sendRefusal(reply, frame)
-    const { line } = await this.caller.call(frame)
-    return isOk(line) ? sendBody(reply, body(line)) : sendRefused(reply, line)
+    failed: (reply: FastifyReply, line: Buffer) => void = sendRefused,
+  ): void {
+    this.admit(request, reply, op, subject, () => {
+      if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
+      this.caller.ask(frame, ({ line }) => {
+        if (isOk(line)) sendBody(reply, body(line))
+        else failed(reply, line)
+      })
+      // The gate has read the frame, or copied it.
+      bodyOf(request)?.giveBack()
+    })
   }
 
   /** The answer to a pull. */
-  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): FastifyReply {
+  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): void {
     if (!isOk(line)) return sendRefused(reply, line)
     if (handed !== null) this.returnUnlessWritten(reply, handed)
-    return sendBody(reply, body(line))
+    sendBody(reply, body(line))
   }
 
   private returnUnlessWritten(reply: FastifyReply, handed: Unwritten): void {
@@ -69,7 +83,8 @@ export class HttpCommands {
 }
 
 /** A refusal's line is a body as it is. */
-export function sendRefused(reply: FastifyReply, line: Buffer): FastifyReply {
+export function sendRefused(reply: FastifyReply, line: Buffer): void {
   const code = codeOf(line) as RefusalCode
-  return sendBody(reply.code(statusOf[code]).headers(headersOf(code)), line)
+  setHeaders(reply, headersOf(code))
+  sendBody(reply.code(statusOf[code]), line)
 }

@@ -86,6 +86,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before the handler runs, except where `access` is `public` or `own`: there it is nobody's. */
     principal: Principal
+    /** Longest body, in bytes. */
+    bodyMax: number
   }
   interface FastifyContextConfig {
     access?: Access

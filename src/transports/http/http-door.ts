@@ -27,11 +27,18 @@ import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
-import { commonHeaders, type Ending, JSON_TYPE, sendHttpRefusal, sendRefusal } from './answers.ts'
+import {
+  commonHeaders,
+  type Ending,
+  JSON_TYPE,
+  sendHttpRefusal,
+  sendRefusal,
+  setHeaders,
+} from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
-import type { HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
-import { answerError, answerErrors } from './http-errors.ts'
+import type { Access, HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
+import { answerError, answerErrors, type Look } from './http-errors.ts'
 import { takeJsonBodies } from './json-bodies.ts'
 import { LongPolls } from './long-polls.ts'
 import { describeRoutes } from './openapi.ts'
@@ -119,12 +126,25 @@ export class HttpDoor implements Door {
     // Bodies are read by the scanner, and replies are bytes: schemas describe, and do nothing.
     app.setValidatorCompiler(() => () => true)
     app.setSerializerCompiler(() => JSON.stringify)
-    // `lookAt` sets it before anybody reads it.
+    // Set for each request by its `Look`.
     app.decorateRequest('principal', null as unknown as Principal)
+    app.decorateRequest('bodyMax', 0)
     app.decorate('ending', this.ending)
     takeJsonBodies(app)
-    answerErrors(app, paths)
-    app.addHook('onRequest', (request, reply, done) => this.lookAt(request, reply, done))
+    answerErrors(app, paths, this.lookFor('token'))
+    // One hook per route, which knows what the route is: the framework would make an object of it per request.
+    app.addHook('onRoute', (route) => {
+      const look = this.lookFor(route.config?.access ?? 'token', route.bodyLimit)
+      route.onRequest = [look, ...[route.onRequest ?? []].flat()]
+    })
+    // Of answers that the framework sends; `sendBody` does it by itself.
+    app.addHook('onSend', (_request, reply, _payload, sent) => {
+      for (const [name, value] of Object.entries(commonHeaders)) {
+        if (!reply.hasHeader(name)) reply.header(name, value)
+      }
+      if (this.ending.now) reply.header('connection', 'close')
+      sent()
+    })
     app.addHook('preClose', (done) => {
       polls.endAll()
       done()
@@ -177,26 +197,24 @@ export class HttpDoor implements Door {
     return server
   }
 
-  private lookAt(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  private lookFor(access: Access, bodyMax: number = limits.httpBodyBytesMax): Look {
     const { origins, bearer } = this.deps
-    reply.headers(commonHeaders)
-    request.principal = nobody
-    const { headers } = request.raw
-    const access = request.routeOptions.config.access ?? 'token'
-    if (access === 'public') return done()
-    if (headers.origin !== undefined) reply.headers(origins.corsHeaders(headers) ?? {})
-    if (access === 'own') return done()
-    if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
-    const verdict = bearer.principalOf(
-      headers.authorization,
-      request.raw.socket.remoteAddress ?? null,
-    )
-    if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
-    if (access !== 'token' && !verdict.scopes.has(access)) {
-      return void sendRefusal(reply, refusals.forbidden)
+    return (request, reply, done) => {
+      request.principal = nobody
+      request.bodyMax = bodyMax
+      if (access === 'public') return done()
+      const { headers, socket } = request.raw
+      if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
+      if (access === 'own') return done()
+      if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
+      const verdict = bearer.principalOf(headers.authorization, socket.remoteAddress ?? null)
+      if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+      if (access !== 'token' && !verdict.scopes.has(access)) {
+        return void sendRefusal(reply, refusals.forbidden)
+      }
+      request.principal = verdict
+      done()
     }
-    request.principal = verdict
-    done()
   }
 }
 
@@ -225,6 +243,5 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
 
 /** The path or its parameters could not be read: no hook has run. */
 function answerEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers(commonHeaders)
   answerError(error, request, reply)
 }

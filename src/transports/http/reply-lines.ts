@@ -35,11 +35,6 @@ export function codeOf(line: Buffer): string {
   return line.toString('latin1', at, line.length - 2)
 }
 
-/** Of a job that was pushed. */
-export function idOf(line: Buffer): number {
-  return Number(line.toString('latin1', firstValue(line), line.length - 1))
-}
-
 /** The one value of the line. */
 export function valueBody(line: Buffer): Buffer {
   return Buffer.concat([DATA, line.subarray(firstValue(line))])
@@ -69,11 +64,9 @@ export function countsBody(line: Buffer): Buffer {
   ])
 }
 
-/** The job alone, or null: it is gone. */
-export function jobBody(line: Buffer): Buffer | null {
-  const from = firstValue(line)
-  if (line[from] === LETTER_N) return null
-  return Buffer.concat([DATA, line.subarray(from, line.lastIndexOf(STATE)), CLOSE])
+/** The job alone, which is there. */
+export function jobBody(line: Buffer): Buffer {
+  return Buffer.concat([DATA, line.subarray(firstValue(line), line.lastIndexOf(STATE)), CLOSE])
 }
 
 /** The job with what is beside it; when it is gone, what is beside it. */

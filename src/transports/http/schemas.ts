@@ -28,9 +28,6 @@ export const states = [
 export const ref = (name: string) => ({ $ref: `${name}#` })
 export const listOf = (items: object) => ({ type: 'array', items })
 
-/** The id alone when the job was done and forgotten before it could be read. */
-export const pushed = { anyOf: [ref('Job'), objectOf({ id: uint })] }
-
 const jobProperties = {
   id: uint,
   queue: text,

@@ -7,11 +7,12 @@ import { limits } from '../../engine/limits.ts'
 import { Op } from '../../engine/op.ts'
 import { EventKind, type EventName } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { Field, knownOf } from './fields.ts'
+import { Field, requiredOf } from './fields.ts'
 import type { FrameFields } from './frame-fields.ts'
 import { readJob } from './job-rows.ts'
 import { skipBlanks, skipString } from './json-scanner.ts'
 import { decode } from './json-string.ts'
+import { readQuery } from './list-query.ts'
 import { readWebhook } from './webhook-fields.ts'
 
 const QUOTE = 0x22
@@ -24,9 +25,10 @@ const PROGRESS_MAX = 255
 
 /** Fills `into` for `into.op`; what is wrong is in `fields.problem` afterwards. */
 export function readCommand(fields: FrameFields, into: Command): void {
-  if (((knownOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
+  if (((requiredOf[into.op] as number) & (1 << Field.queue)) !== 0) into.queue = fields.queueName()
   switch (into.op) {
     case Op.PUSH:
+      into.isFull = fields.optBool(Field.full)
       readJob(fields, into.jobs)
       return
     case Op.PULL:
@@ -100,6 +102,9 @@ function readRare(fields: FrameFields, into: Command): void {
       return
     case Op.SETCONCURRENCY:
       into.limit = fields.uint(Field.limit, limits.concurrencyMax)
+      return
+    case Op.LISTJOBS:
+      into.query = readQuery(fields)
       return
     case Op.WEBHOOK:
     case Op.WEBHOOKDELETE:

@@ -44,6 +44,13 @@ export const Field = {
   name: 29,
   schedule: 30,
   full: 32,
+  state: 33,
+  tag: 34,
+  since: 35,
+  until: 36,
+  text: 37,
+  cursor: 38,
+  offset: 39,
 } as const
 
 export type Field = (typeof Field)[keyof typeof Field]
@@ -128,7 +135,7 @@ export const jobFields = setOf(jobFieldNames)
 const pullOptions: readonly FieldName[] = ['wait', 'lease', 'token', 'release_on_close']
 
 const rows: Readonly<Record<keyof typeof Op, Row>> = {
-  PUSH: row(['queue', 'data'], jobFieldNames),
+  PUSH: row(['queue', 'data'], [...jobFieldNames, 'full']),
   PUSHB: row(['queue', 'jobs']),
   PULL: row(['queue'], pullOptions),
   PULLB: row(['queue', 'count'], pullOptions),
@@ -159,6 +166,10 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   SETCONCURRENCY: row(['queue', 'limit']),
   CLEARCONCURRENCY: row(['queue']),
   LISTQUEUES: row([]),
+  LISTJOBS: row(
+    [],
+    ['queue', 'state', 'tag', 'since', 'until', 'text', 'limit', 'cursor', 'offset'],
+  ),
   AUTH: row(['token']),
   // Of `id` and `ids` one is required, which the reader of these two checks.
   HEARTBEAT: row([], ['id', 'ids', 'lease', 'token', 'tokens']),

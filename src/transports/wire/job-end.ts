@@ -6,10 +6,30 @@
 
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Seq } from '../../engine/job-id.ts'
-import { endedAtMs, type JobPage, RowFlag, rowOf } from '../../engine/job-store.ts'
+import {
+  endedAtMs,
+  type JobPage,
+  JobState,
+  RowFlag,
+  rowOf,
+  stateNames,
+} from '../../engine/job-store.ts'
 import type { JobSource } from '../../engine/ports.ts'
+import { writeJob } from './job-json.ts'
 
 const NOTHING = ',"result":null,"error":null,"finished_at":null'
+
+/** A JOB with its state and, once it is finished, its end, as LISTJOBS shows it. */
+export function writeListed(out: ByteWriter, source: JobSource, seq: Seq): void {
+  writeJob(out, source, seq, -1)
+  // The brace that closes the job.
+  out.length--
+  const page = source.jobs.get(seq)
+  const state = page.state[rowOf(seq)] as JobState
+  out.ascii(`,"state":"${stateNames[state]}"`)
+  if (state === JobState.completed || state === JobState.failed) writeEnd(out, source, seq)
+  out.ascii('}')
+}
 
 /** `seq` -1: there is no such job. */
 export function writeEnd(out: ByteWriter, source: JobSource, seq: Seq): void {

@@ -222,6 +222,17 @@ export class JsonReply implements Reply {
     this.end(out, null)
   }
 
+  jobs(bodies: readonly Buffer[], cursor: string | null): void {
+    const out = this.begin()
+    out.ascii(',"jobs":[')
+    for (const [i, body] of bodies.entries()) {
+      if (i > 0) out.byte(COMMA)
+      out.copy(body, 0, body.length)
+    }
+    out.ascii(cursor === null ? '],"cursor":null' : `],"cursor":"${cursor}"`)
+    this.end(out, null)
+  }
+
   named(name: string, value: unknown): void {
     const out = this.begin()
     out.utf8(`,"${name}":${JSON.stringify(value)}`)

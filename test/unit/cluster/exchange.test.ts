@@ -249,6 +249,50 @@ describe('draining', () => {
   })
 })
 
+describe('a list of jobs', () => {
+  it('has those of every worker, in their order, page by page', async () => {
+    const { a, b } = await two()
+    const who = session(0)
+    const pushed: unknown[] = []
+    for (let i = 0; i < 9; i++) {
+      const queue = i % 2 === 0 ? EVEN : ODD
+      const { id } = await ask(a, who, { cmd: 'PUSH', queue, data: 'é'.repeat(i) })
+      pushed.push(id)
+    }
+    const listed: Answer[] = []
+    let cursor: unknown = null
+    for (let page = 0; page === 0 || cursor !== null; page++) {
+      const from = page % 2 === 0 ? a : b
+      const answer = await ask(from, who, { cmd: 'LISTJOBS', limit: 4, cursor })
+      listed.push(...(answer['jobs'] as Answer[]))
+      cursor = answer['cursor']
+    }
+    expect(listed.map(({ id }) => id).sort()).toEqual(pushed.sort())
+    const order = listed.map(({ created_at, id }) => Number(created_at) * 1e9 + Number(id))
+    expect(order).toEqual([...order].sort((x, y) => y - x))
+    for (const job of listed) expect(job).toMatchObject({ state: 'waiting', attempts: 0 })
+    const { jobs } = await ask(b, who, { cmd: 'LISTJOBS', queue: EVEN, text: 'éééé' })
+    expect((jobs as Answer[]).map(({ data }) => data)).toEqual([
+      'é'.repeat(8),
+      'é'.repeat(6),
+      'é'.repeat(4),
+    ])
+  })
+
+  it('goes through what lies between, in turns of their own', async () => {
+    const { a } = await two()
+    const who = session(0)
+    const jobs = Array.from({ length: 1000 }, () => ({ data: 0, delay: 1_000_000 }))
+    const { id } = await ask(a, who, { cmd: 'PUSH', queue: ODD, data: 'first' })
+    for (let i = 0; i < 20; i++) await ask(a, who, { cmd: 'PUSHB', queue: ODD, jobs })
+    const found = await ask(a, who, { cmd: 'LISTJOBS', state: 'waiting', text: 'first' })
+    expect(found['jobs']).toMatchObject([{ id }])
+    expect(found['cursor']).toBe(null)
+    const { jobs: skipped } = await ask(a, who, { cmd: 'LISTJOBS', offset: 20_000 })
+    expect(skipped).toMatchObject([{ id }])
+  })
+})
+
 describe('a webhook', () => {
   const hook = { cmd: 'WEBHOOK', url: 'https://a.example/', events: ['pushed'] }
 

@@ -3,6 +3,7 @@ import { GATHER_MS_MAX, Gathers, mergeMetrics, mergeStats } from '../../../src/c
 import type { Runner } from '../../../src/cluster/runner.ts'
 import { Op } from '../../../src/engine/op.ts'
 import type { Metrics, QueueInfo, Reply, Stats } from '../../../src/engine/ports.ts'
+import { wireCodec } from '../../../src/transports/wire/codec.ts'
 
 const queue = (name: string): QueueInfo => ({
   name,
@@ -43,6 +44,8 @@ function gathering(others: number[], unreachable: number[] = [], isDurable = fal
     me: 5,
     runner: runner as unknown as Runner,
     isDurable,
+    whenSent: (done) => done(),
+    codec: wireCodec,
     others: () => others,
     ask(worker, op, no) {
       if (unreachable.includes(worker)) return false
@@ -57,7 +60,7 @@ function gathering(others: number[], unreachable: number[] = [], isDurable = fal
   } as unknown as Reply
   const part = (worker: number, value: unknown, shards = 0): void => {
     const no = asked.findLast((each) => each.worker === worker)?.no ?? -1
-    gathers.gathered(worker, no, JSON.stringify({ shards, value }))
+    gathers.gathered(worker, no, { shards, value, body: Buffer.alloc(0) })
   }
   return { gathers, start, asked, answers, part }
 }

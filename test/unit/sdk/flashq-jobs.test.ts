@@ -45,3 +45,23 @@ it('promote sends the id', async () => {
   await client.promote(7)
   expect(sent('PROMOTE')).toEqual({ cmd: 'PROMOTE', id: 7 })
 })
+
+describe('a page of jobs', () => {
+  it('is asked for with what is given, and tells where the next one begins', async () => {
+    server.script = () => ({ jobs: [job(3, { state: 'failed', error: 'e' })], cursor: 'c1' })
+    const page = await client.listJobs({ queue: 'q', state: 'failed', tag: 't"', limit: 5 })
+    expect(page).toEqual({ jobs: [job(3, { state: 'failed', error: 'e' })], cursor: 'c1' })
+    const filter = { queue: 'q', state: 'failed', tag: 't"', limit: 5 }
+    expect(sent('LISTJOBS')).toEqual({ cmd: 'LISTJOBS', ...filter })
+    await client.listJobs({ since: 1, until: 2, text: 'x', offset: 0, cursor: page.cursor })
+    const next = { since: 1, until: 2, text: 'x', offset: 0, cursor: 'c1' }
+    expect(sent('LISTJOBS')).toEqual({ cmd: 'LISTJOBS', ...next })
+  })
+
+  it('may be the last one, and must be one', async () => {
+    server.script = () => ({ jobs: [], cursor: null })
+    expect(await client.listJobs()).toEqual({ jobs: [], cursor: null })
+    server.script = () => ({ jobs: [7], cursor: null })
+    await expect(client.listJobs()).rejects.toMatchObject({ code: 'protocol' })
+  })
+})

@@ -13,7 +13,7 @@ interface InQueue {
 }
 
 const listFields = {
-  count: uint({ description: 'at most', max: limits.listMax, default: 100 }),
+  count: uint({ description: 'at most', max: limits.listCountMax, default: 100 }),
 }
 
 export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
@@ -31,7 +31,7 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const asked = readQuery(listFields, request.query)
-      if (isRefusal(asked)) return sendRefusal(reply, asked)
+      if (isRefusal(asked)) return void sendRefusal(reply, asked)
       const frame = frameOf('DLQ', { queue, count: asked.count })
       return commands.run(request, reply, 'DLQ', { queue }, frame, valueBody)
     },
@@ -53,7 +53,7 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const id = readId(request.params.id)
-      if (isRefusal(id)) return sendRefusal(reply, id)
+      if (isRefusal(id)) return void sendRefusal(reply, id)
       const frame = frameOf('RETRYDLQ', { queue, id })
       return commands.run(request, reply, 'RETRYDLQ', { queue }, frame, countBody)
     },

@@ -10,8 +10,10 @@ import { frameOf, isJson } from '../../wire/frames.ts'
 import { sendRefusal } from '../answers.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { bodyOf } from '../json-bodies.ts'
-import { anyJson, describeRoute, pushed } from '../schemas.ts'
-import { push } from './pushes.ts'
+import { jobBody } from '../reply-lines.ts'
+import { anyJson, describeRoute, ref } from '../schemas.ts'
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** Whoever signs. */
 const signer: Principal = { name: 'webhook', scopes: new Set(['produce']), queues: null }
@@ -24,7 +26,7 @@ export const incomingRoutes: RoutePlugin = (app, { commands, config, clock }) =>
       schema: describeRoute({
         tag: 'jobs',
         summary: 'Push any JSON as the data of a job',
-        data: pushed,
+        data: ref('Job'),
         path: ['queue'],
         body: anyJson,
       }),
@@ -32,17 +34,18 @@ export const incomingRoutes: RoutePlugin = (app, { commands, config, clock }) =>
     },
     (request, reply) => {
       const { queue } = request.params
-      const data = bodyOf(request)
+      const data = bodyOf(request)?.bytes
       if (secrets.length > 0) {
-        const isGood = isSignedBy(secrets, request.headers, data, clock.nowMs())
+        const isGood = isSignedBy(secrets, request.headers, data ?? NO_BYTES, clock.nowMs())
         if (!isGood) return sendRefusal(reply, refusals.signatureInvalid)
         request.principal = signer
       }
       // It becomes a part of a frame: what is no JSON could say more than its data.
-      const frame = isJson(data)
-        ? frameOf('PUSH', { queue, data })
-        : refusals.invalid('the body is not JSON')
-      return push(commands, request, reply, queue, frame)
+      const frame =
+        data !== undefined && isJson(data)
+          ? frameOf('PUSH', { queue, full: true, data })
+          : refusals.invalid('the body is not JSON')
+      return commands.run(request, reply, 'PUSH', { queue }, frame, jobBody)
     },
   )
 }

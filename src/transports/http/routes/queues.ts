@@ -1,11 +1,11 @@
 // Queues: which there are, and what they may do.
 
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
+import { frameOf } from '../../wire/frames.ts'
 import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { frameOfBody } from '../json-bodies.ts'
 import { valueBody } from '../reply-lines.ts'
 import { count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 
@@ -59,7 +59,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       },
       (request, reply) => {
         const { queue } = request.params
-        const frame = frameAround(op, { queue }, bodyOrEmpty(request))
+        const frame = frameOfBody(request, op, { queue })
         return commands.run(request, reply, op, { queue }, frame, nullBody)
       },
     )

@@ -2,11 +2,10 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround } from '../../wire/frames.ts'
 import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { bodyOf, frameOfBody } from '../json-bodies.ts'
 import { countsBody, progressBody } from '../reply-lines.ts'
 import { anyJson, count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 import { type OfJob, ofJob } from './of-job.ts'
@@ -72,21 +71,20 @@ export const runRoutes: RoutePlugin = (app, deps) => {
 }
 
 /** The ids are only read where it matters whose jobs they are. */
-async function ofJobs(
+function ofJobs(
   { commands }: HttpDeps,
   request: FastifyRequest,
   reply: FastifyReply,
   op: OpName,
-): Promise<FastifyReply> {
-  const body = bodyOrEmpty(request)
-  const ids = request.principal.queues === null ? [] : idsIn(body)
-  return commands.run(request, reply, op, { ids }, frameAround(op, {}, body), countsBody)
+): void {
+  const ids = request.principal.queues === null ? [] : idsIn(bodyOf(request)?.bytes)
+  commands.run(request, reply, op, { ids }, frameOfBody(request, op, {}), countsBody)
 }
 
 /** Those that are ids; the scanner complains about all others. */
-function idsIn(body: Buffer): number[] {
+function idsIn(body: Buffer | undefined): number[] {
   try {
-    const { ids } = JSON.parse(body.toString()) as { ids?: unknown }
+    const { ids } = JSON.parse(body?.toString() ?? '') as { ids?: unknown }
     return Array.isArray(ids) ? ids.filter((id) => Number.isSafeInteger(id)).slice(0, 1000) : []
   } catch {
     return []

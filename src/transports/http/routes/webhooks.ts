@@ -6,17 +6,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../../engine/op.ts'
 import { EventKind } from '../../../engine/ports.ts'
 import { refusals } from '../../../engine/refusal.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
-import { NO_DATA, sendData, sendRefusal } from '../answers.ts'
+import { frameOf } from '../../wire/frames.ts'
+import { NO_DATA, sendData } from '../answers.ts'
 import { type HttpCommands, sendRefused } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
-import { codeOf, isOk, valueBody } from '../reply-lines.ts'
+import { bodyOf, frameOfBody, frameOfRequiredBody } from '../json-bodies.ts'
+import { codeOf, valueBody } from '../reply-lines.ts'
 import { describeRoute, listOf, nothing, objectOf, yesOrNo } from '../schemas.ts'
 
 interface Identified {
   Params: { webhook: string }
 }
+
+const TRUE = Buffer.from('{"ok":true,"data":true}')
 
 const text = { type: 'string' }
 const textOrNull = { type: ['string', 'null'] }
@@ -66,10 +68,10 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
       }),
     },
     (request, reply) => {
-      const body = bodyOrEmpty(request)
-      const queue = queueIn(body)
+      // Before the body becomes a frame.
+      const queue = queueIn(bodyOf(request)?.bytes)
+      const frame = frameOfRequiredBody(request, 'WEBHOOK', {})
       const subject = queue === null ? {} : { queue }
-      const frame = frameAround('WEBHOOK', {}, body)
       return commands.run(request, reply, 'WEBHOOK', subject, frame, valueBody)
     },
   )
@@ -83,7 +85,7 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
       }),
     },
     (request, reply) => {
-      const frame = frameAround('WEBHOOK', idOf(request), bodyOrEmpty(request))
+      const frame = frameOfBody(request, 'WEBHOOK', idOf(request))
       return commands.run(request, reply, 'WEBHOOK', {}, frame, valueBody)
     },
   )
@@ -96,13 +98,9 @@ export const webhookRoutes: RoutePlugin = (app, { commands }) => {
         data: { ...yesOrNo, description: 'false when there is none' },
       }),
     },
-    async (request, reply) => {
-      const refusal = await commands.admit(request, 'WEBHOOKDELETE', {})
-      if (refusal !== null) return sendRefusal(reply, refusal)
-      const { line } = await commands.call(frameOf('WEBHOOKDELETE', idOf(request)))
-      if (isOk(line)) return sendData(reply, true)
-      const isThere = codeOf(line) !== refusals.webhookNotFound.code
-      return isThere ? sendRefused(reply, line) : sendData(reply, false)
+    (request, reply) => {
+      const frame = frameOf('WEBHOOKDELETE', idOf(request))
+      commands.run(request, reply, 'WEBHOOKDELETE', {}, frame, () => TRUE, sendRemoved)
     },
   )
 }
@@ -160,14 +158,20 @@ function about(
   request: FastifyRequest<Identified>,
   reply: FastifyReply,
   op: OpName,
-): Promise<FastifyReply> {
-  return commands.run(request, reply, op, {}, frameOf(op, idOf(request)), valueBody)
+): void {
+  commands.run(request, reply, op, {}, frameOf(op, idOf(request)), valueBody)
+}
+
+/** That there was none is no refusal. */
+function sendRemoved(reply: FastifyReply, line: Buffer): void {
+  if (codeOf(line) === refusals.webhookNotFound.code) sendData(reply, false)
+  else sendRefused(reply, line)
 }
 
 /** When it can't be read, the scanner says why. */
-function queueIn(body: Buffer): string | null {
+function queueIn(body: Buffer | undefined): string | null {
   try {
-    const { queue } = JSON.parse(body.toString()) as { queue?: unknown }
+    const { queue } = JSON.parse(body?.toString() ?? '') as { queue?: unknown }
     return typeof queue === 'string' ? queue : null
   } catch {
     return null
