@@ -36,6 +36,8 @@ export function webhooksOf(
     ports: config.webhookPorts,
     localAddresses,
   })
+  // Until it is known where it really listens.
+  policy.ownPorts = [config.port, config.httpPort, config.grpcPort]
   const deliverer = new Deliverer({
     policy,
     retries: { pausesMs: config.webhookPausesMs, random: Math.random },
