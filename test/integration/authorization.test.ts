@@ -19,6 +19,7 @@ interface Subject {
   readonly queue: string
   readonly id: number
   readonly cron: string
+  readonly webhook: string
 }
 
 interface Row {
@@ -40,6 +41,9 @@ const ofJob =
 const ofJobs =
   (cmd: string) =>
   ({ id }: Subject): object => ({ cmd, ids: [id] })
+const ofWebhook =
+  (cmd: string, fields: object = {}) =>
+  ({ webhook }: Subject): object => ({ cmd, id: webhook, ...fields })
 
 const table: Readonly<Record<OpName, Row>> = {
   PUSH: { scope: 'produce', frame: ofQueue('PUSH', { data: 1 }) },
@@ -90,6 +94,11 @@ const table: Readonly<Record<OpName, Row>> = {
   AUTH: { scope: null, frame: () => ({ cmd: 'AUTH', token: 'full' }) },
   HEARTBEAT: { scope: 'consume', frame: ofJobs('HEARTBEAT'), job: 'active' },
   RELEASE: { scope: 'consume', frame: ofJob('RELEASE'), job: 'active' },
+  WEBHOOK: { scope: 'admin', frame: ofWebhook('WEBHOOK', { enabled: false }), isOfServer: true },
+  WEBHOOKDELETE: { scope: 'admin', frame: ofWebhook('WEBHOOKDELETE'), isOfServer: true },
+  WEBHOOKLIST: { scope: 'admin', frame: () => ({ cmd: 'WEBHOOKLIST' }), isOfServer: true },
+  WEBHOOKPING: { scope: 'admin', frame: ofWebhook('WEBHOOKPING'), isOfServer: true },
+  WEBHOOKLOG: { scope: 'admin', frame: ofWebhook('WEBHOOKLOG'), isOfServer: true },
 }
 
 const folder = scratchFolder()
@@ -114,7 +123,7 @@ async function clientWith(token: string): Promise<WireClient> {
 
 let lastNo = 0
 
-/** A subject of a queue that begins with `owner`, with its job and cron. */
+/** A subject of a queue that begins with `owner`, with its job, cron and webhook. */
 async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise<Subject> {
   const no = ++lastNo
   const queue = `${owner}.${no}`
@@ -124,12 +133,20 @@ async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise
   if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: 'secret result' })
   const cron = `${owner}-${no}`
   await full.ok({ cmd: 'CRON', name: cron, queue, schedule: '0 0 1 1 *', data: 1 })
-  return { queue, id, cron }
+  // Nobody is told: nothing ever happens in that queue.
+  const terms = { url: 'https://example.com/', events: ['completed'], queue: `${queue}.quiet` }
+  const { id: webhook } = (await full.ok({ cmd: 'WEBHOOK', ...terms })) as unknown as { id: string }
+  return { queue, id, cron, webhook }
 }
 
 function absent(): Subject {
   const no = ++lastNo
-  return { queue: `own.absent.${no}`, id: NEVER_GIVEN + no, cron: `absent-${no}` }
+  return {
+    queue: `own.absent.${no}`,
+    id: NEVER_GIVEN + no,
+    cron: `absent-${no}`,
+    webhook: `wh_${10_000 + no}`,
+  }
 }
 
 /** Everything that can be seen of a subject. */

@@ -78,7 +78,7 @@ export function scanFrame(bytes: Buffer, from: number, to: number, into: Command
   into.reqIdFrom = -1
   into.reqIdTo = -1
   into.queue = ''
-  fields.begin(bytes)
+  fields.begin(bytes, from, to)
   clearHighBytes()
   const end = scanObject(from, to, into)
   if (end < 0) return refuseJson(bytes, from, to, into)

@@ -4,6 +4,7 @@ import { Command } from '../../../src/engine/command.ts'
 import { holderOf } from '../../../src/engine/holder-number.ts'
 import { limits } from '../../../src/engine/limits.ts'
 import type { CronTick, EventSink, ParentMail } from '../../../src/engine/ports.ts'
+import { noDeliveries } from '../../../src/engine/webhook-ports.ts'
 import { JsonReply } from '../../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../../src/transports/wire/scan.ts'
 import { Pending, queueOfShard, START_MS } from '../../support/engine-harness.ts'
@@ -31,11 +32,13 @@ class Bench {
         void this.letters.push(() => this.runner.tell(child, parent, outcome)),
       cronTick: (tick) => void this.ticks.push(tick),
       cronTaken: (name, tickMs) => void this.taken.push([name, tickMs]),
+      webhook: (letter) => void this.letters.push(() => this.runner.webhook(letter)),
     }
     this.runner = new ShardRunner({
       clock: { nowMs: () => Date.now() },
       mail,
       events: silent,
+      webhooks: noDeliveries,
       memoryBytesMax,
       retention: { count: 100, ageMs: 1e7, bytes: 1e8 },
       reserve: (shard) => void this.reserved.push(shard),
