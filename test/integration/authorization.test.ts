@@ -124,7 +124,11 @@ async function clientWith(token: string): Promise<WireClient> {
 let lastNo = 0
 
 /** A subject of a queue that begins with `owner`, with its job, cron and webhook. */
-async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise<Subject> {
+async function subjectOf(
+  full: WireClient,
+  owner: string,
+  { job, isOfServer }: Row,
+): Promise<Subject> {
   const no = ++lastNo
   const queue = `${owner}.${no}`
   const delay = job === 'delayed' ? { delay: 60_000 } : {}
@@ -133,10 +137,15 @@ async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise
   if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: 'secret result' })
   const cron = `${owner}-${no}`
   await full.ok({ cmd: 'CRON', name: cron, queue, schedule: '0 0 1 1 *', data: 1 })
-  // Nobody is told: nothing ever happens in that queue.
-  const terms = { url: 'https://example.com/', events: ['completed'], queue: `${queue}.quiet` }
-  const { id: webhook } = (await full.ok({ cmd: 'WEBHOOK', ...terms })) as unknown as { id: string }
+  const webhook = isOfServer ? await webhookOf(full, queue) : ''
   return { queue, id, cron, webhook }
+}
+
+/** Nobody is told: nothing ever happens in that queue. */
+async function webhookOf(full: WireClient, queue: string): Promise<string> {
+  const terms = { url: 'https://example.com/', events: ['completed'], queue: `${queue}.quiet` }
+  const { id } = (await full.ok({ cmd: 'WEBHOOK', ...terms })) as unknown as { id: string }
+  return id
 }
 
 function absent(): Subject {
