@@ -69,9 +69,9 @@ function namesByNumber(): (FieldName | '')[] {
   return names
 }
 
-/** A key that no command has is -1. */
-export function isCommon(field: Field | -1): boolean {
-  return field >= 0 && field < RARE_FROM
+/** -1 is a key that no command has. */
+export function isCommon(field: Field | -1): field is Field {
+  return field >>> 0 < RARE_FROM
 }
 
 const fieldTable = new NameTable(fieldNames)
