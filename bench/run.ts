@@ -28,6 +28,7 @@ import { durableSingle } from './scenarios/durable-single.ts'
 import { durableSnapshot } from './scenarios/durable-snapshot.ts'
 import { durableStart } from './scenarios/durable-start.ts'
 import { events } from './scenarios/events.ts'
+import { grpc } from './scenarios/grpc.ts'
 import { http } from './scenarios/http.ts'
 import { owner } from './scenarios/owner.ts'
 import { queues } from './scenarios/queues.ts'
@@ -45,6 +46,7 @@ const scenarios: Scenario[] = [
   owner,
   events,
   client,
+  grpc,
   http,
   bullmq,
   bunqueue,

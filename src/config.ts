@@ -33,9 +33,18 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   readonly grpc: boolean
   readonly grpcPort: number
+  readonly grpcReflection: boolean
   readonly workers: number
-  /** Empty = everybody may use the server. */
+  /** Empty, and no `authFile` = everybody may use the server. */
   readonly authTokens: readonly string[]
+  readonly authFile: string | null
+  readonly authTimeoutMs: number
+  /** Of one address, to one worker. */
+  readonly strangersMax: number
+  /** All three null = nothing is encrypted; with `tlsCert` there is a `tlsKey`. */
+  readonly tlsCert: string | null
+  readonly tlsKey: string | null
+  readonly tlsCa: string | null
   readonly logLevel: LogLevel
   readonly frameBytesMax: number
   readonly connectionsMax: number
@@ -155,6 +164,10 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 65_535,
     meaning: 'port of gRPC; 0 = any free port',
   }),
+  grpcReflection: onOff({
+    name: 'GRPC_REFLECTION',
+    meaning: 'gRPC server reflection: tools such as grpcurl may ask which calls there are',
+  }),
   workers: integer({
     name: 'WORKERS',
     default: '',
@@ -173,6 +186,33 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     secret: true,
     read: readTokens,
   },
+  authFile: file({
+    name: 'AUTH_FILE',
+    meaning: 'JSON file of tokens with scopes, queues and an end; read again when it changes',
+  }),
+  authTimeoutMs: integer({
+    name: 'AUTH_TIMEOUT_MS',
+    default: limits.authTimeoutMs,
+    min: 100,
+    max: 600_000,
+    meaning: 'how long a connection may take to authenticate, in ms; then it is closed',
+  }),
+  strangersMax: integer({
+    name: 'UNAUTHENTICATED_MAX',
+    default: limits.strangersPerAddressMax,
+    min: 1,
+    max: 1_000_000,
+    meaning: 'connections of one address to one worker that have not authenticated yet',
+  }),
+  tlsCert: file({
+    name: 'TLS_CERT',
+    meaning: 'certificate chain in PEM: every port is encrypted; read again when it changes',
+  }),
+  tlsKey: file({ name: 'TLS_KEY', meaning: 'private key of TLS_CERT in PEM, without passphrase' }),
+  tlsCa: file({
+    name: 'TLS_CA',
+    meaning: 'certificates in PEM of those who issue client certificates: every client needs one',
+  }),
   logLevel: {
     name: 'LOG_LEVEL',
     default: 'info',
@@ -327,29 +367,24 @@ export function readConfig(env: Environment, machine: Machine = thisMachine()): 
     if (value === undefined) errors.push(complaint(setting, given))
     values[field] = value
   }
+  if (errors.length === 0) errors.push(...contradictions(values as unknown as Config))
   // The table's type has a row of the right type for every field, so the values make a Config.
   return errors.length > 0
     ? { ok: false, errors }
     : { ok: true, config: Object.freeze(values) as unknown as Config }
 }
 
-/** What works but is likely not meant. One sentence each, no secrets. */
-export function configWarnings(config: Config, env: Environment): string[] {
-  const warnings: string[] = []
-  if (config.authTokens.length === 0 && !isLoopback(config.host)) {
-    warnings.push(
-      `HOST is ${config.host} and AUTH_TOKENS is not set: whoever reaches this port may use the server`,
-    )
+/** What each setting alone does not show to be wrong. */
+function contradictions({ tlsCert, tlsKey, tlsCa }: Config): string[] {
+  const errors: string[] = []
+  if ((tlsCert === null) !== (tlsKey === null)) {
+    const [missing, given] = tlsCert === null ? ['TLS_CERT', 'TLS_KEY'] : ['TLS_KEY', 'TLS_CERT']
+    errors.push(`${missing} is not set, and ${given} is of no use without it`)
   }
-  if (env['DURABILITY'] && config.databaseUrl === null) {
-    warnings.push(
-      `DURABILITY is ${config.durability} and DATABASE_URL is not set: jobs are in memory alone`,
-    )
+  if (tlsCa !== null && tlsCert === null) {
+    errors.push('TLS_CERT is not set, and TLS_CA is of no use without it')
   }
-  if (env['CLUSTER_MODE']) {
-    warnings.push('CLUSTER_MODE is set, but this version has no such feature: ignored')
-  }
-  return warnings
+  return errors
 }
 
 function thisMachine(): Machine {
@@ -359,10 +394,6 @@ function thisMachine(): Machine {
     parallelism: availableParallelism(),
     memoryBytes: Math.min(totalmem(), constrained),
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 function complaint(setting: Setting<unknown>, given: string): string {
@@ -423,6 +454,19 @@ function onOff({ name, meaning }: { name: string; meaning: string }): Setting<bo
       if (/^(?:1|true|yes|on)$/i.test(text)) return true
       return /^(?:0|false|no|off)$/i.test(text) ? false : undefined
     },
+  }
+}
+
+/** Not set by default. */
+function file({ name, meaning }: { name: string; meaning: string }): Setting<string | null> {
+  return {
+    name,
+    default: '',
+    defaultNote: 'none',
+    allowed: 'the path of a file',
+    meaning,
+    secret: false,
+    read: (text) => (text === '' ? null : readPath(text)),
   }
 }
 

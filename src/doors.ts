@@ -4,14 +4,18 @@ import type { AddressInfo } from 'node:net'
 import type { Moves } from './cluster/moves.ts'
 import type { Listeners, NodeLife } from './cluster/worker.ts'
 import type { Config } from './config.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
 import type { Logger } from './logger.ts'
-import { Authenticator } from './transports/auth/authenticator.ts'
+import { timerDelay } from './storage/delay.ts'
+import type { Authenticator } from './transports/auth/authenticator.ts'
+import { Guard } from './transports/auth/guard.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
 import { type Endpoint, Listener } from './transports/tcp/listener.ts'
+import type { Certificates } from './transports/tls/certificates.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 import { version } from './version.ts'
 
@@ -31,18 +35,19 @@ export interface DoorsDeps {
 export function doorsOf(deps: DoorsDeps): Listeners {
   const { config } = deps
   const drainMs = config.drainTimeoutMs + DRAIN_MARGIN_MS
+  let credentials: Credentials | null = null
   let listener: Listener | null = null
   let others: Door[] = []
   const drainOthers = (timeoutMs: number): Promise<unknown> =>
     Promise.all(others.map((door) => door.drain(timeoutMs)))
   return {
     async open(ports) {
-      const sessions = new Sessions(deps.origin)
-      const auth = new Authenticator(config.authTokens, deps.clock)
       const bound = { ...ports }
-      listener = lineListener(deps, sessions, auth, ports.tcp)
-      const http = ports.http === null ? null : await httpDoor(deps, sessions, auth, bound)
-      const grpc = ports.grpc === null ? null : await grpcDoor()
+      credentials = readCredentials(config, deps.clock, deps.log)
+      const shared = sharedOf(deps, credentials, bound)
+      listener = lineListener(shared, ports.tcp)
+      const http = ports.http === null ? null : await httpDoor(shared)
+      const grpc = ports.grpc === null ? null : await grpcDoor(shared)
       others = [http, grpc].filter((door) => door !== null)
       const [tcp] = await listener.start()
       bound.tcp = (tcp as AddressInfo).port
@@ -57,6 +62,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     },
     async drain() {
       await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
+      credentials?.stop()
     },
   }
 }
@@ -66,45 +72,45 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
   return { tcp: port, http: http ? httpPort : null, grpc: grpc ? grpcPort : null }
 }
 
-function lineListener(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  port: number,
-): Listener {
-  const { config, gate, moves, clock, log } = deps
+/** What all doors of a worker have in common. */
+interface Shared extends DoorsDeps {
+  readonly sessions: Sessions
+  readonly caller: Caller
+  readonly guard: Guard
+  readonly auth: Authenticator
+  readonly certificates: Certificates | null
+  /** Where they listen, as far as that is known. */
+  readonly bound: DoorPorts
+}
+
+function sharedOf(deps: DoorsDeps, { auth, certificates }: Credentials, bound: DoorPorts): Shared {
+  const sessions = new Sessions(deps.origin)
+  const caller = new Caller(deps.gate, sessions)
+  const guard = new Guard(deps.gate, wireCodec, caller)
+  return { ...deps, sessions, caller, guard, auth, certificates, bound }
+}
+
+function lineListener(shared: Shared, port: number): Listener {
+  const { config } = shared
   const endpoints: Endpoint[] = [{ host: config.host, port }]
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
-    gate,
+    ...shared,
     codec: wireCodec,
-    auth,
-    log,
-    clock,
+    authTimeoutMs: config.authTimeoutMs,
     frameBytesMax: config.frameBytesMax,
-    sessions,
     connectionsMax: config.connectionsMax,
-    moves,
+    strangersMax: config.strangersMax,
   })
 }
 
 /** Loaded only where it is on, as the other one is. */
-async function httpDoor(
-  deps: DoorsDeps,
-  sessions: Sessions,
-  auth: Authenticator,
-  bound: DoorPorts,
-): Promise<Door> {
-  const { config, gate, clock, log, node } = deps
+async function httpDoor(shared: Shared): Promise<Door> {
   const { HttpDoor } = await import('./transports/http/http-door.ts')
   const { events } = await import('./transports/events/event-routes.ts')
+  const { node, bound } = shared
   return new HttpDoor({
-    config,
-    caller: new Caller(gate, sessions),
-    auth,
-    gate,
-    clock,
-    log,
+    ...shared,
     node: {
       version,
       id: node.id,
@@ -118,9 +124,16 @@ async function httpDoor(
   })
 }
 
-async function grpcDoor(): Promise<Door> {
+async function grpcDoor(shared: Shared): Promise<Door> {
   const { GrpcDoor } = await import('./transports/grpc/grpc-door.ts')
-  return new GrpcDoor()
+  const { config } = shared
+  return new GrpcDoor({
+    ...shared,
+    delay: timerDelay,
+    frameBytesMax: config.frameBytesMax,
+    connectionsMax: config.connectionsMax,
+    reflection: config.grpcReflection,
+  })
 }
 
 async function openDoor(

@@ -1,4 +1,4 @@
-// The command line: the server takes no arguments besides --help, --version and `migrate`, which `main.ts` runs.
+// The command line: the server takes no arguments besides --help, --version, `migrate` and `token`, which `main.ts` runs.
 
 import { type Setting, settings } from './config.ts'
 import { version } from './version.ts'
@@ -26,10 +26,13 @@ export function helpText(): string {
   const rows = Object.values(settings) as Setting<unknown>[]
   return `FlashQ ${version}, a job-queue server
 
-Usage: flashq-server [--help | --version | migrate [--check | --sql]]
+Usage: flashq-server [--help | --version | migrate [--check | --sql] | token --name NAME …]
 
 migrate brings the schema in DATABASE_URL up to date and exits; --check only looks (exit code 1: there is
 something to do), --sql prints the statements. The server does the same by itself when it starts.
+
+token makes a token and the entry for it in AUTH_FILE: --name NAME, --scopes LIST (default read,produce,consume),
+--queues LIST (default every queue; names, or beginnings with a * behind them), --expires MOMENT.
 
 Everything is set by environment variables. An empty one counts as not set; a value that is not
 allowed stops the start. Ctrl-C or SIGTERM stops the server cleanly, a second one at once.

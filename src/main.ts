@@ -5,10 +5,15 @@ import cluster from 'node:cluster'
 import { readConfig } from './config.ts'
 import { answerArguments } from './help.ts'
 import { startPrimary, startWorker } from './server.ts'
+import { answerToken } from './token-command.ts'
 
 const [command, ...args] = process.argv.slice(2)
 const isMigrate = command === 'migrate'
-const answer = isMigrate ? null : answerArguments(process.argv.slice(2))
+const answer = isMigrate
+  ? null
+  : command === 'token'
+    ? answerToken(args)
+    : answerArguments(process.argv.slice(2))
 if (answer !== null) {
   const stream = answer.exitCode === 0 ? process.stdout : process.stderr
   stream.write(answer.text)

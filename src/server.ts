@@ -7,7 +7,8 @@ import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
 import { runWorker } from './cluster/worker.ts'
 import type { Config } from './config.ts'
-import { configWarnings } from './config.ts'
+import { configWarnings } from './config-warnings.ts'
+import { credentialWarnings, whyNotCredentials } from './credentials.ts'
 import { doorsOf, portsOf } from './doors.ts'
 import type { DurableNode } from './durable.ts'
 import type { DoorPorts } from './engine/ports.ts'
@@ -22,11 +23,10 @@ const NODE_STOP_MS = 20_000
 
 export async function startPrimary(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel })
-  const why = await whyNotStart(config)
-  if (why !== null) {
-    log.error({}, why)
-    process.exit(1)
-  }
+  const problems = await whyNotStart(config)
+  for (const problem of problems) log.error({}, problem)
+  if (problems.length > 0) process.exit(1)
+  for (const warning of credentialWarnings(config, Date.now())) log.warn({}, warning)
   const clock = new SteadyClock()
   const isDurable = config.databaseUrl !== null
   let node: DurableNode | null = null
@@ -137,15 +137,19 @@ async function guardsForTests(env: NodeJS.ProcessEnv): Promise<Guards | null> {
   return guardsFrom(env)
 }
 
-async function whyNotStart(config: Config): Promise<string | null> {
+async function whyNotStart(config: Config): Promise<readonly string[]> {
+  const problems = whyNotCredentials(config)
+  if (problems.length > 0) return problems
   if (config.unixSocket !== null) {
     try {
       await removeStaleSocket(config.unixSocket)
     } catch (error) {
-      return `cannot listen on ${config.unixSocket}: ${(error as Error).message}`
+      return [`cannot listen on ${config.unixSocket}: ${(error as Error).message}`]
     }
   }
-  return whyNotBindable(config.host, Object.values(portsOf(config)), config.unixSocket)
+  const ports = Object.values(portsOf(config))
+  const why = await whyNotBindable(config.host, ports, config.unixSocket)
+  return why === null ? [] : [why]
 }
 
 function ready(config: Config, log: Logger, ports: DoorPorts): void {

@@ -4,6 +4,7 @@ import { askRepeatedly, subscribe } from './ask.ts'
 import { client } from './client.ts'
 import { cycle } from './cycle.ts'
 import { drain } from './drain.ts'
+import { grpcPush } from './grpc-push.ts'
 import { httpPush } from './http-push.ts'
 import { serveLines } from './line-server.ts'
 import { push } from './push.ts'
@@ -15,6 +16,8 @@ function run(spec: LoadSpec, stopped: () => boolean): Promise<LoadResult> {
   switch (spec.kind) {
     case 'push':
       return push(spec)
+    case 'grpc-push':
+      return grpcPush(spec)
     case 'http-push':
       return httpPush(spec)
     case 'drain':

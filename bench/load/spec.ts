@@ -36,6 +36,18 @@ export interface PushSpec {
   side?: Side
 }
 
+/** PushBatch over gRPC, one call at a time on each connection. */
+export interface GrpcPushSpec {
+  kind: 'grpc-push'
+  at: Address
+  queue: string
+  connections: number
+  batch: number
+  dataBytes: number
+  warmupMs: number
+  measureMs: number
+}
+
 /** POST of one job (`batch` 0) or of many, one request at a time on each connection. */
 export interface HttpPushSpec {
   kind: 'http-push'
@@ -130,6 +142,7 @@ export interface ClientSpec {
 
 export type LoadSpec =
   | PushSpec
+  | GrpcPushSpec
   | HttpPushSpec
   | DrainSpec
   | CycleSpec

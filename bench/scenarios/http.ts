@@ -1,7 +1,7 @@
 // POST of jobs one by one on fifty keep-alive connections, against a bare fastify with canned answers; POST of a thousand
 // jobs at once, against the line protocol's PUSHB of the same jobs on the same server. One worker.
 
-import type { Address } from '../load/spec.ts'
+import type { Address, LoadResult } from '../load/spec.ts'
 import { freePort } from '../servers/ready.ts'
 import type { Server } from '../servers/server.ts'
 import { type Bench, type Scenario, standard, withServers } from './bench.ts'
@@ -32,7 +32,9 @@ async function single(bench: Bench, server: Server, at: Address, bare: Server): 
   const side = (name: string, of: Server, address: Address): Side => ({
     name,
     server: of,
-    slices: async () => [await timed(of, () => post(bench, address, connections, 0))],
+    slices: async () => [
+      await timed(of, () => post(bench, address, bench.newQueue('http'), connections, 0)),
+    ],
   })
   const [sides] = await inTurn(bench.mode.rounds, [
     side('FlashQ', server, at),
@@ -47,32 +49,20 @@ async function single(bench: Bench, server: Server, at: Address, bare: Server): 
 }
 
 async function batches(bench: Bench, server: Server, at: Address): Promise<void> {
-  const { batch, dataBytes } = standard
-  const overHttp: Side = {
-    name: 'HTTP',
+  const side = (name: string, push: (queue: string) => Promise<LoadResult>): Side => ({
+    name,
     server,
-    slices: async () => [await timed(server, () => post(bench, at, standard.connections, batch))],
-  }
-  const overTcp: Side = {
-    name: 'TCP',
-    server,
-    slices: async () => [
-      await timed(server, () =>
-        bench.load.run({
-          kind: 'push',
-          at: server.at,
-          queues: [bench.newQueue('http')],
-          connections: standard.connections,
-          depth: 1,
-          batch,
-          dataBytes,
-          warmupMs: bench.mode.warmupMs,
-          measureMs: bench.mode.sliceMs,
-        }),
-      ),
-    ],
-  }
-  const [sides] = await inTurn(bench.mode.rounds, [overHttp, overTcp])
+    slices: async () => {
+      const queue = bench.newQueue('http')
+      const slice = await timed(server, () => push(queue))
+      await drain(bench, server, queue, slice.jobs)
+      return [slice]
+    },
+  })
+  const [sides] = await inTurn(bench.mode.rounds, [
+    side('HTTP', (queue) => post(bench, at, queue, standard.connections, standard.batch)),
+    side('TCP', (queue) => pushBatches(bench, server, queue)),
+  ])
   addComparison(bench, {
     scenario: 'http',
     what: 'POST x 1,000 against PUSHB x 1,000, 10 connections, 1 worker',
@@ -81,15 +71,42 @@ async function batches(bench: Bench, server: Server, at: Address): Promise<void>
   })
 }
 
-function post(bench: Bench, at: Address, count: number, batch: number) {
+function post(bench: Bench, at: Address, queue: string, count: number, batch: number) {
   return bench.load.run({
     kind: 'http-push',
     at,
-    queue: bench.newQueue('http'),
+    queue,
     connections: count,
     batch,
     dataBytes: standard.dataBytes,
     warmupMs: bench.mode.warmupMs,
     measureMs: bench.mode.sliceMs,
+  })
+}
+
+function pushBatches(bench: Bench, server: Server, queue: string) {
+  return bench.load.run({
+    kind: 'push',
+    at: server.at,
+    queues: [queue],
+    connections: standard.connections,
+    depth: 1,
+    batch: standard.batch,
+    dataBytes: standard.dataBytes,
+    warmupMs: bench.mode.warmupMs,
+    measureMs: bench.mode.sliceMs,
+  })
+}
+
+/** Each slice begins with an empty server. */
+async function drain(bench: Bench, server: Server, queue: string, jobs: number): Promise<void> {
+  await bench.load.run({
+    kind: 'drain',
+    at: server.at,
+    queues: [queue],
+    jobsPerQueue: [jobs],
+    connections: standard.connections,
+    batch: standard.batch,
+    results: false,
   })
 }

@@ -61,6 +61,7 @@ export function mayRunTwice(op: number): boolean {
     case Op.GETSTATE:
     case Op.GETRESULT:
     case Op.GETPROGRESS:
+    case Op.GETLOGS:
     case Op.DLQ:
       return true
     default:

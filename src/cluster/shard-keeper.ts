@@ -420,6 +420,7 @@ export class ShardKeeper {
     const { hold, runner } = this.options
     kept.state = 'leaving'
     this.claims.forget(kept.shard)
+    if (runner.serves(kept.shard)) runner.finishWorkOf(kept.shard)
     runner.halt(kept.shard)
     this.options.changed()
     this.bounceWaits(kept)

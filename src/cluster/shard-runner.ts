@@ -187,9 +187,15 @@ export class ShardRunner {
     return mask >>> 0
   }
 
-  /** Waiting pulls of a shard that goes elsewhere end. */
+  /** Waiting pulls of a shard that goes elsewhere end, and so does what takes several turns. */
   endWaitsOf(shard: ShardId): void {
     this.shards[shard]?.endWaits()
+    this.shards[shard]?.failWork()
+  }
+
+  /** What takes several turns is brought to its end in this one. */
+  finishWorkOf(shard: ShardId): void {
+    this.touch(shard)?.finishWork(this.options.clock.nowMs())
   }
 
   /** Whether nothing would be lost if the shard were given away now. */
@@ -307,7 +313,10 @@ export class ShardRunner {
   }
 
   endWaits(): void {
-    for (const shard of this.owned) shard.endWaits()
+    for (const shard of this.owned) {
+      shard.endWaits()
+      if (shard.hasWork && this.serves(shard.id)) this.finishWorkOf(shard.id)
+    }
   }
 
   stats(): Stats {

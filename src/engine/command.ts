@@ -38,7 +38,7 @@ export class Command {
   readonly results = new Int32Array(2 * limits.batchMax)
   hasResults = false
 
-  /** ACK, FAIL, PROGRESS, HEARTBEAT, RELEASE `token`; NaN when absent. */
+  /** ACK, FAIL, PROGRESS, LOG, HEARTBEAT, RELEASE `token`; NaN when absent. */
   token = Number.NaN
   /** ACK `result` as raw JSON, or -1 (absent or null). */
   resultFrom = -1
@@ -57,11 +57,13 @@ export class Command {
 
   /** PUSH, GETJOB `full`. */
   isFull = false
+  /** DELETEQUEUE `force`. */
+  isForced = false
 
   /** LISTJOBS. Not scratch: it may be kept. */
   query: JobQuery | null = null
 
-  /** FAIL `error`, PROGRESS `message`; null when absent. */
+  /** FAIL `error`, PROGRESS `message`, LOG `line`; null when absent. */
   text: string | null = null
   /** PROGRESS `progress` 0–255. */
   progress = 0

@@ -10,6 +10,7 @@
 // 4. What is rare (a key, dependencies, tags, an error) lives in `rare`, and the row's flag says so.
 
 import type { Seq } from './job-id.ts'
+import type { JobLog } from './job-log.ts'
 import { SpareMemory } from './spare-memory.ts'
 
 export const PAGE_ROWS = 4096
@@ -69,6 +70,7 @@ export interface RareFields {
   message: string | null
   /** Why the last run failed. */
   error: string | null
+  logs: JobLog | null
   /** What it was counted as in `rareBytes`. */
   bytes: number
 }
@@ -201,6 +203,18 @@ export class JobStore {
     return page
   }
 
+  /** The page that the row of `seq` is in, live or not; undefined when no job of it is. */
+  pageOf(seq: Seq): JobPage | undefined {
+    return this.pages.get(Math.floor(seq / PAGE_ROWS))
+  }
+
+  /** No live job has a lower sequence. Walks over the pages. */
+  firstPageSeq(): Seq {
+    let first = Number.POSITIVE_INFINITY
+    for (const pageNo of this.pages.keys()) first = Math.min(first, pageNo)
+    return first * PAGE_ROWS
+  }
+
   added(page: JobPage, count: number): void {
     page.live += count
     this.live += count
@@ -244,6 +258,7 @@ export class JobStore {
       tags: null,
       message: null,
       error: null,
+      logs: null,
       bytes: 0,
     }
     const row = seq & ROW_MASK
@@ -254,12 +269,13 @@ export class JobStore {
 
   /** Counts what rare fields take: call when they have changed. */
   weigh(rare: RareFields): void {
-    const { uniqueKey, dependsOn, tags, message, error } = rare
+    const { uniqueKey, dependsOn, tags, message, error, logs } = rare
     let bytes = RARE_BYTES + (dependsOn === null ? 0 : dependsOn.length * PARENT_BYTES)
     if (uniqueKey !== null) bytes += uniqueKey.length
     if (tags !== null) bytes += tags.length
     if (message !== null) bytes += message.length
     if (error !== null && error !== message) bytes += error.length
+    if (logs !== null) bytes += logs.bytes
     this.rareBytes += bytes - rare.bytes
     rare.bytes = bytes
   }
@@ -307,6 +323,17 @@ export function rowOf(seq: Seq): number {
 export function openStartedAt(page: JobPage): Float64Array {
   page.startedAt ??= new Float64Array(PAGE_ROWS)
   return page.startedAt
+}
+
+/** What a completed job counts for retention: its data, result and log. */
+export function keptBytes(jobs: JobStore, page: JobPage, row: number): number {
+  const flags = page.flags[row] as number
+  let bytes = page.length[row] as number
+  if ((flags & RowFlag.result) !== 0) bytes += page.results?.length[row] ?? 0
+  if ((flags & RowFlag.rare) !== 0) {
+    bytes += jobs.rareOf(page, page.firstSeq + row)?.logs?.bytes ?? 0
+  }
+  return bytes
 }
 
 /** When a completed or failed job ended, in Unix ms; 0 when that is not known, or it has not. */

@@ -25,6 +25,9 @@ export const limits = {
   resultBytesMax: 1 * MIB,
   errorBytesMax: 8 * KIB,
   messageBytesMax: 8 * KIB,
+  logLineBytesMax: 4 * KIB,
+  /** Lines kept of one job, the newest. */
+  logLinesMax: 100,
   /** Nesting of `data`, `result` and every other JSON value a client sends. */
   jsonDepthMax: 64,
 
@@ -72,6 +75,12 @@ export const limits = {
   /** Looks at a row that a worker takes in one turn, about 1 ms; and turns before an answer goes out as it is. */
   listLooksMax: 300_000,
   listRoundsMax: 48,
+
+  /** DRAIN, DELETEQUEUE: jobs taken out and looked at in one turn, about 1 ms; fewer when somebody listens. */
+  clearedPerTurnMax: 2048,
+  clearedWatchedMax: 256,
+  clearLooksMax: 262_144,
+  clearingsPerShardMax: 64,
 
   queuesPerShardMax: 100_000,
   cronsPerShardMax: 10_000,
@@ -146,6 +155,32 @@ export const limits = {
   pollsPerConnectionMax: 16,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
+  /** Connections of one address to one worker that have not authenticated yet. */
+  strangersPerAddressMax: 100,
+  /** To authenticate, TLS handshake included, where tokens are needed. */
+  authTimeoutMs: 10_000,
+  /** Entries of AUTH_FILE, its size, and what one entry may have. */
+  issuedTokensMax: 10_000,
+  tokenFileBytesMax: 8 * MIB,
+  tokenNameBytesMax: 64,
+  queuePatternsMax: 100,
+  /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
+  guardedParentsMax: 1000,
+
+  /** One message of gRPC, in either direction: what clients accept unless they are told otherwise. */
+  grpcMessageBytesMax: 4 * MIB,
+  /** Calls of one connection at a time; a waiting pull is one, and must not keep acks from being sent. */
+  grpcCallsPerConnectionMax: 1000,
+  /** Jobs of one pull of a stream. */
+  grpcBatchMax: 100,
+  /** Jobs that are out on a stream. */
+  grpcPrefetchMax: 1000,
+  grpcPrefetchDefault: 32,
+  /** A stream without credit asks after so long which of its jobs are still out. */
+  grpcCreditCheckMs: 1000,
+  /** A connection is pinged so often, and is dead when no answer comes within the second time. */
+  grpcPingMs: 15_000,
+  grpcPingTimeoutMs: 15_000,
 
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,

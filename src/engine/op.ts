@@ -36,6 +36,10 @@ export const Op = {
   RELEASE: 33,
   PROMOTE: 34,
   LISTJOBS: 35,
+  DRAIN: 36,
+  DELETEQUEUE: 37,
+  LOG: 38,
+  GETLOGS: 39,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
@@ -80,6 +84,10 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   RELEASE: 'ids',
   PROMOTE: 'id',
   LISTJOBS: 'every',
+  DRAIN: 'queue',
+  DELETEQUEUE: 'queue',
+  LOG: 'id',
+  GETLOGS: 'id',
 }
 
 /** Op number → its name. */

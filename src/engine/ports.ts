@@ -8,6 +8,7 @@
 import type { ByteWriter } from './byte-writer.ts'
 import type { Command } from './command.ts'
 import type { JobId, Seq, ShardId } from './job-id.ts'
+import type { JobLog } from './job-log.ts'
 import type { JobStore, StateName } from './job-store.ts'
 import type { PayloadStore } from './payload-store.ts'
 import type { Refusal } from './refusal.ts'
@@ -98,6 +99,8 @@ export interface Reply {
   /** GETRESULT: raw JSON in `bytes[from..to)`, or null. */
   result(id: JobId, bytes: Buffer | null, from: number, to: number): void
   progress(id: JobId, progress: number, message: string | null): void
+  /** GETLOGS; null: none. */
+  logs(id: JobId, logs: JobLog | null): void
   stats(stats: Stats): void
   metrics(metrics: Metrics, worker: number): void
   queues(queues: readonly QueueInfo[]): void

@@ -31,6 +31,8 @@ export class Queue {
   paused = false
   rate: RateLimiter | null = null
   concurrency: number | null = null
+  /** How many are deleting it: until they are through, nothing leaves it. Not state. */
+  deletions = 0
   /** Slots that are free, but not given on yet; see held-slots.ts. */
   heldSlots = 0
 
@@ -67,7 +69,7 @@ export class Queue {
 
   /** How many ready jobs may be handed out now. */
   deliverable(nowMs: number): number {
-    if (this.paused) return 0
+    if (this.paused || this.deletions > 0) return 0
     let count = this.ready.live
     if (count === 0) return 0
     if (this.concurrency !== null)

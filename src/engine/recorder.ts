@@ -4,6 +4,7 @@
 // Adding a kind of record: a number in RecordKind (never re-used), a method here, a case in replay.ts,
 // and a line in the fixture of test/unit/engine/replay.test.ts.
 
+import { evolveCleared } from './evolve/cleared.ts'
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
 import { evolveOwned } from './evolve/owned.ts'
@@ -57,6 +58,9 @@ export const RecordKind = {
   /** `deadLettered` (5) with its moment; 5 is read, and no longer written. */
   deadLetteredAt: 30,
   promotedNow: 31,
+  cleared: 32,
+  queueReset: 33,
+  logged: 34,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -183,6 +187,11 @@ export class Recorder {
     job.evolveProgressed(this.state, seq, progress, message)
   }
 
+  logged(seq: Seq, nowMs: number, line: string): void {
+    this.log?.append(this.writer.begin(RecordKind.logged).f64(seq).f64(nowMs).text(line).end())
+    job.evolveLogged(this.state, seq, nowMs, line)
+  }
+
   leaseExtended(seq: Seq, lengthMs: number, untilMs: number): void {
     if (this.log !== null) {
       const w = this.writer.begin(RecordKind.leaseExtended).f64(seq).f64(lengthMs)
@@ -205,6 +214,20 @@ export class Recorder {
     const no = this.state.nextQueueNo()
     this.log?.append(this.writer.begin(RecordKind.queueOpened).u32(no).text(name).end())
     return configured.evolveQueueOpened(this.state, no, name)
+  }
+
+  /** `states`: bits, see evolve/cleared.ts. */
+  cleared(queue: Queue, states: number, from: Seq, to: Seq): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.cleared).u32(queue.no).u8(states)
+      this.log.append(w.f64(from).f64(to).end())
+    }
+    evolveCleared(this.state, queue.no, states, from, to)
+  }
+
+  queueReset(queue: Queue): void {
+    this.log?.append(this.writer.begin(RecordKind.queueReset).u32(queue.no).end())
+    configured.evolveQueueReset(this.state, queue.no)
   }
 
   queueClosed(queue: Queue): void {

@@ -11,6 +11,7 @@ export const refusalCodes = [
   'auth_throttled',
   'forbidden', // the token's scopes or queues do not include it
   'queue_name_invalid',
+  'queue_busy',
   'data_too_large',
   'duplicate_key',
   'limit_exceeded', // a list too long, a key too long, a batch too large
@@ -53,6 +54,10 @@ export const refusals = {
     code: 'queue_name_invalid',
     text: 'Queue name must contain only alphanumeric characters, underscores, hyphens, or dots',
   },
+  queueBusy: (active: number): Refusal => ({
+    code: 'queue_busy',
+    text: `${active} jobs of the queue are active`,
+  }),
   dataTooLarge: (size: number, max: number): Refusal => ({
     code: 'data_too_large',
     text: `Job data too large (${size} bytes, max ${max} bytes)`,
@@ -121,6 +126,10 @@ export const refusals = {
   notStored: {
     code: 'outcome_unknown',
     text: 'The database did not confirm this command in time: outcome unknown',
+  },
+  interrupted: {
+    code: 'outcome_unknown',
+    text: 'The queue went to another worker before this command was through: ask again',
   },
   storageRefused: {
     code: 'storage_refused',

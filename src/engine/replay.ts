@@ -1,5 +1,6 @@
 // Reads records back: the state of a replica or of a recovery comes from here and from nowhere else.
 
+import { evolveCleared } from './evolve/cleared.ts'
 import * as configured from './evolve/configured.ts'
 import * as job from './evolve/job-changed.ts'
 import { evolveOwned } from './evolve/owned.ts'
@@ -90,6 +91,9 @@ export class Replay {
       case RecordKind.removed:
         job.evolveRemoved(state, r.f64(), removedAs[r.u8()] as job.RemovedAs)
         return true
+      case RecordKind.cleared:
+        evolveCleared(state, r.u32(), r.u8(), r.f64(), r.f64())
+        return true
       case RecordKind.evicted:
         job.evolveEvicted(state, r.u32())
         return true
@@ -114,6 +118,9 @@ export class Replay {
       case RecordKind.progressed:
         job.evolveProgressed(state, r.f64(), r.u8(), r.textOrNull())
         return true
+      case RecordKind.logged:
+        job.evolveLogged(state, r.f64(), r.f64(), r.text())
+        return true
       case RecordKind.leaseExtended:
         evolveLeaseExtended(state, r.f64(), r.f64(), r.f64())
         return true
@@ -134,6 +141,9 @@ export class Replay {
         return true
       case RecordKind.queueClosed:
         configured.evolveQueueClosed(state, r.u32())
+        return true
+      case RecordKind.queueReset:
+        configured.evolveQueueReset(state, r.u32())
         return true
       case RecordKind.paused:
         configured.evolvePaused(state, r.u32(), r.u8() === 1)

@@ -5,7 +5,7 @@
 
 import { corrupt } from './corrupt.ts'
 import type { Seq } from './job-id.ts'
-import { type JobPage, JobState, PAGE_ROWS, RowFlag, rowOf } from './job-store.ts'
+import { type JobPage, JobState, keptBytes, PAGE_ROWS, RowFlag, rowOf } from './job-store.ts'
 import type { ShardState } from './shard-state.ts'
 
 export function deriveFromRows(state: ShardState): void {
@@ -38,7 +38,7 @@ export function deriveFromRows(state: ShardState): void {
           break
         case JobState.completed:
           queue.finished++
-          state.finishedBytes += keptBytes(page, at)
+          state.finishedBytes += keptBytes(state.jobs, page, at)
           completed++
           continue
         case JobState.failed:
@@ -130,9 +130,4 @@ function checkLists(state: ShardState, completed: number): void {
 
 function heldBy(page: JobPage, at: number): [token: number, holder: number, seq: Seq] {
   return [page.token?.[at] as number, page.leases?.holder[at] as number, page.firstSeq + at]
-}
-
-function keptBytes(page: JobPage, at: number): number {
-  const hasResult = ((page.flags[at] as number) & RowFlag.result) !== 0
-  return (page.length[at] as number) + (hasResult ? (page.results?.length[at] as number) : 0)
 }

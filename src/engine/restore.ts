@@ -11,6 +11,7 @@
 import { isConfirmation, isUnleasedDelivery, type Unconfirmed } from './confirmation.ts'
 import { corrupt, guarded } from './corrupt.ts'
 import { type JobId, type Seq, type ShardId, seqOfId, shardOfId } from './job-id.ts'
+import { JobLog } from './job-log.ts'
 import {
   type JobPage,
   JobState,
@@ -192,6 +193,11 @@ function setRare(state: ShardState, page: JobPage, seq: Seq, text: string): void
   rare.tags = rest.tags ?? null
   rare.message = rest.message ?? null
   rare.error = rest.error ?? null
+  if (rest.logs !== undefined) {
+    rare.logs = new JobLog()
+    for (const [atMs, line] of rest.logs) rare.logs.add(atMs, line)
+    rare.logs.dropped = rest.logs_dropped ?? 0
+  }
   state.jobs.weigh(rare)
 }
 

@@ -1,6 +1,7 @@
 // What the commands of a shard work with: its state, the recorder that changes it, the waiting pulls, the moment,
 // and the ports to the outside.
 
+import type { Clearing } from './clearing.ts'
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
@@ -55,6 +56,8 @@ export class ShardContext {
   /** Sequences below it may be given out. */
   seqLimit: Seq
   draining = false
+  /** Queues that are being cleared, first come first served. */
+  readonly clearings: Clearing[] = []
   /** When the timer of the oldest finished job is due; 0 when none is set. */
   retentionTimerMs = 0
   readonly taken: SeqList = { seqs: new Float64Array(limits.pullCountMax), count: 0 }

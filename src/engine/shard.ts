@@ -7,9 +7,11 @@
 //
 // The owner calls `serve` at the end of a turn: waiting pulls get their jobs after the turn's replies.
 
+import { failClearings, finishClearings } from './clearing-step.ts'
 import type { Command } from './command.ts'
 import { ack, ackBatch } from './commands/ack.ts'
 import { cancel } from './commands/cancel.ts'
+import { deleteQueue, drainQueue } from './commands/clear-queue.ts'
 import {
   deleteCron,
   listCrons,
@@ -28,6 +30,7 @@ import {
   holderClosed,
   release,
 } from './commands/lease.ts'
+import { getLogs, log } from './commands/log.ts'
 import { getProgress, progress } from './commands/progress.ts'
 import { promote } from './commands/promote.ts'
 import { pull } from './commands/pull.ts'
@@ -72,7 +75,11 @@ handlers[Op.GETJOB] = getJob
 handlers[Op.GETSTATE] = getState
 handlers[Op.CANCEL] = cancel
 handlers[Op.PROGRESS] = progress
+handlers[Op.LOG] = log
+handlers[Op.GETLOGS] = getLogs
 handlers[Op.PROMOTE] = promote
+handlers[Op.DRAIN] = drainQueue
+handlers[Op.DELETEQUEUE] = deleteQueue
 handlers[Op.GETPROGRESS] = getProgress
 handlers[Op.DLQ] = listDead
 handlers[Op.RETRYDLQ] = retryDead
@@ -169,7 +176,8 @@ export class Shard {
 
   /** When `tick` is needed next; Infinity when nothing will fall due. */
   nextDueMs(): number {
-    return this.state.due.wantsSweep ? this.ctx.nowMs : this.state.due.topDueMs()
+    const goesOn = this.state.due.wantsSweep || this.hasWork
+    return goesOn ? this.ctx.nowMs : this.state.due.topDueMs()
   }
 
   tick(nowMs: number): void {
@@ -240,7 +248,7 @@ export class Shard {
   /** Nothing would be lost with it: no job, cron, setting or waiting pull. */
   isEmpty(): boolean {
     const { jobs, crons, queuesByName } = this.state
-    if (jobs.live > 0 || crons.size > 0) return false
+    if (jobs.live > 0 || crons.size > 0 || this.hasWork) return false
     return [...queuesByName.values()].every((queue) => queue.isIdle())
   }
 
@@ -251,6 +259,22 @@ export class Shard {
       this.ctx.waits.end(waiting)
       waiting.reply.refused(refusals.draining)
     }
+  }
+
+  /** Something takes several turns. */
+  get hasWork(): boolean {
+    return this.ctx.clearings.length > 0
+  }
+
+  /** What takes several turns is brought to its end in this one. */
+  finishWork(nowMs: number): void {
+    this.ctx.nowMs = nowMs
+    finishClearings(this.ctx)
+  }
+
+  /** It is not gone on with here, and its commands are answered so. */
+  failWork(): void {
+    failClearings(this.ctx)
   }
 
   /** Half of the last grant of sequences is used. */

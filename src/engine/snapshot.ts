@@ -176,6 +176,9 @@ export interface Rest {
   tags?: string
   message?: string
   error?: string
+  /** Moment and text of each line, oldest first. */
+  logs?: readonly (readonly [atMs: number, line: string])[]
+  logs_dropped?: number
 }
 
 function restOf(rare: RareFields): string {
@@ -186,5 +189,9 @@ function restOf(rare: RareFields): string {
   if (rare.tags !== null) rest.tags = rare.tags
   if (rare.message !== null) rest.message = rare.message
   if (rare.error !== null) rest.error = rare.error
+  if (rare.logs !== null) {
+    rest.logs = rare.logs.lines.map(({ atMs, line }) => [atMs, line])
+    rest.logs_dropped = rare.logs.dropped
+  }
   return JSON.stringify(rest)
 }

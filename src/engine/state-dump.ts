@@ -86,6 +86,7 @@ function dumpJob(state: ShardState, seq: Seq): string {
     rare?.error ?? null,
     text(state, page.slab[row] as number, page.from[row] as number, page.length[row] as number),
     dumpResult(state, page, row),
+    ...(rare?.logs ? [rare.logs.dropped, rare.logs.lines] : []),
   ]
   return `job ${seq} ${cells.join(' ')} ${JSON.stringify(rest)}`
 }

@@ -73,7 +73,7 @@ export interface JobRow {
   /** JSON text, byte for byte as pushed; result null when there is none. Views, not copies. */
   data: Buffer
   result: Buffer | null
-  /** What few jobs have, as JSON, or null: unique key, dependencies, tags, message, error. */
+  /** What few jobs have, as JSON, or null: unique key, dependencies, tags, message, error, log. */
   rest: string | null
 }
 

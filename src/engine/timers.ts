@@ -1,7 +1,10 @@
 // What falls due by itself: delays, leases, timeouts, ttls, rate tokens, the end of waits, crons, retention.
 //
+// So does the rest of what takes several turns (clearing-step.ts).
+//
 // A timer is an entry (due, kind, sequence) that may have lost its reason; each handler looks before it acts.
 
+import { goOnClearing } from './clearing-step.ts'
 import { fireCron } from './commands/cron.ts'
 import { endRunBadly, expire, runErrors } from './commands/fail.ts'
 import { endWait } from './commands/pull.ts'
@@ -23,6 +26,7 @@ export function tick(ctx: ShardContext): void {
     const key = due.popKey()
     fire(ctx, dueMs, kindOf(key), seqOf(key))
   }
+  goOnClearing(ctx)
   if (due.wantsSweep) due.sweep((dueMs, key) => isLive(ctx, dueMs, kindOf(key), seqOf(key)))
 }
 

@@ -48,19 +48,39 @@ export class Caller {
 
   /** `frame` with its newline. Never rejects; stays unanswered when its session ends before. */
   call(frame: Buffer, session: Session = this.common): Promise<Answer> {
+    return new Promise((resolve) => this.ask(frame, copiedTo(resolve), session))
+  }
+
+  /** The same for whoever answers by itself: `run` hands in what it has, and sees to it that `slot` is answered. */
+  answered(
+    run: (slot: ReplySlot, session: Session) => void,
+    session: Session = this.common,
+  ): Promise<Answer> {
     return new Promise((resolve) => {
-      const slot = new CallSlot((answer) => {
-        if (!this.ended.has(session)) resolve(answer)
-        else if (answer.handed !== null) this.giveBack(answer.handed)
-      })
-      this.gate.submit(frame, 0, frame.length - 1, slot, session)
+      run(this.slot(copiedTo(resolve), session), session)
       this.endTurn()
     })
+  }
+
+  /**
+   * As `call`, where a promise would cost as much as the command. `done` may be called at once; the line is valid until
+   * it returns.
+   */
+  ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
+    this.gate.submit(frame, 0, frame.length - 1, this.slot(done, session), session)
+    this.endTurn()
   }
 
   giveBack(handed: Unwritten): void {
     this.gate.giveBack(handed)
     this.endTurn()
+  }
+
+  private slot(done: (answer: Answer) => void, session: Session): CallSlot {
+    return new CallSlot((answer) => {
+      if (!this.ended.has(session)) done(answer)
+      else if (answer.handed !== null) this.giveBack(answer.handed)
+    })
   }
 
   private endTurn(): void {
@@ -71,6 +91,10 @@ export class Caller {
       this.gate.turnEnded()
     })
   }
+}
+
+function copiedTo(done: (answer: Answer) => void): (answer: Answer) => void {
+  return ({ line, handed }) => done({ line: Buffer.from(line), handed })
 }
 
 class CallSlot implements ReplySlot {
@@ -92,8 +116,7 @@ class CallSlot implements ReplySlot {
   close(handed: Unwritten | null): void {
     const { writer } = this
     if (writer === null) throw new Error('a reply was closed that was not opened')
-    const line = Buffer.from(writer.bytes.subarray(0, writer.length - 1))
+    this.done({ line: writer.bytes.subarray(0, writer.length - 1), handed })
     returnWriter(writer)
-    this.done({ line, handed })
   }
 }

@@ -105,6 +105,7 @@ class Pair {
       expect(answer).toEqual({ ok: true, job: shown, state })
       const full = engine.send({ cmd: 'GETJOB', id: job.id, full: true })
       expect(full).toEqual({ ok: true, job: shown, state, ...model.end(job) })
+      expect(engine.send({ cmd: 'GETLOGS', id: job.id })).toEqual(model.getLogs(job.id))
       const result = engine.send({ cmd: 'GETRESULT', id: job.id })
       expect(result).toEqual({ ok: true, id: job.id, result: job.result })
     }
@@ -213,6 +214,8 @@ class Pair {
           frame['progress'] as number,
           (frame['message'] as string | undefined) ?? null,
         )
+      case 'LOG':
+        return model.log(id, token, frame['line'] as string)
       case 'HEARTBEAT':
         return model.heartbeat(ids, tokens, (frame['lease'] as number | undefined) ?? 0)
       case 'RELEASE':
@@ -243,6 +246,10 @@ class Pair {
         return model.retryDead(name, id ?? null)
       case 'PURGEDLQ':
         return model.purgeDead(name, id ?? null)
+      case 'DRAIN':
+        return model.drain(name)
+      case 'DELETEQUEUE':
+        return model.deleteQueue(name, frame['force'] === true)
       case 'PAUSE':
       case 'RESUME':
         model.queue(name).paused = frame.cmd === 'PAUSE'

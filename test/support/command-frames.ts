@@ -96,6 +96,8 @@ const members: Readonly<Record<string, fc.Arbitrary<string>>> = {
   text: orNull(quoted),
   cursor: orNull(fc.constantFrom('""', `"${writePlace(startOfList(7))}"`, '"x"')),
   offset: maybe(orNull(fc.nat(1000).map(String))),
+  line: fc.oneof(quoted, fc.constantFrom('null', '1')),
+  force: fc.constantFrom('true', 'false', 'null', '"yes"'),
 }
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
@@ -108,6 +110,8 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   FAIL: ['id', 'error', 'token'],
   GETJOB: ['id', 'full'],
   PROMOTE: ['id'],
+  LOG: ['id', 'line', 'token'],
+  DELETEQUEUE: ['queue', 'force'],
   LISTJOBS: ['limit', 'state', 'tag', 'since', 'until', 'text', 'cursor', 'offset'],
   PROGRESS: ['id', 'progress', 'message', 'token'],
   DLQ: ['queue', 'count'],
@@ -234,6 +238,7 @@ export function shown(command: Command): unknown {
         result: raw(command.resultFrom, command.resultTo),
       }
     case Op.FAIL:
+    case Op.LOG:
       return { op, id: command.id, token: command.token, text: command.text }
     case Op.PROGRESS:
       return {
@@ -277,6 +282,8 @@ export function shown(command: Command): unknown {
       return { op, secret: command.secret }
     case Op.PROMOTE:
       return { op, id: command.id }
+    case Op.DELETEQUEUE:
+      return { op, queue: command.queue, force: command.isForced }
     case Op.LISTJOBS: {
       const { place, ...query } = command.query as JobQuery
       return { op, ...query, skip: place.skip }
@@ -333,6 +340,8 @@ export function expected(frame: Json): unknown {
       return { op, id, token, result: frame['result'] ?? null }
     case Op.FAIL:
       return { op, id, token, text: frame['error'] ?? null }
+    case Op.LOG:
+      return { op, id, token, text: frame['line'] }
     case Op.PROGRESS:
       return { op, id, token, text: frame['message'] ?? null, progress: frame['progress'] }
     case Op.ACKB:
@@ -368,6 +377,8 @@ export function expected(frame: Json): unknown {
       return { op, secret: frame['token'] }
     case Op.PROMOTE:
       return { op, id }
+    case Op.DELETEQUEUE:
+      return { op, queue, force: frame['force'] ?? false }
     case Op.LISTJOBS:
       return {
         ...{ op, queue: queue ?? null, tag: frame['tag'] || null, text: frame['text'] || null },

@@ -3,11 +3,14 @@
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { limits } from '../../src/engine/limits.ts'
-import { Authenticator } from '../../src/transports/auth/authenticator.ts'
+import { Authenticator, type IssuedToken } from '../../src/transports/auth/authenticator.ts'
+import { Guard } from '../../src/transports/auth/guard.ts'
+import { Caller } from '../../src/transports/caller.ts'
 import type { Log } from '../../src/transports/log.ts'
 import { Sessions } from '../../src/transports/sessions.ts'
 import { type Endpoint, Listener } from '../../src/transports/tcp/listener.ts'
 import type { Moves } from '../../src/transports/tcp/moving.ts'
+import type { Certificates } from '../../src/transports/tls/certificates.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 import { FakeGate } from './fake-gate.ts'
 import { LineClient } from './line-client.ts'
@@ -15,6 +18,7 @@ import { LineClient } from './line-client.ts'
 export interface Listening {
   readonly gate: FakeGate
   readonly listener: Listener
+  readonly auth: Authenticator
   readonly clock: { ms: number }
   readonly logged: string[]
   readonly addresses: (AddressInfo | string)[]
@@ -23,6 +27,10 @@ export interface Listening {
 
 export interface ListeningOptions {
   tokens?: string[]
+  issued?: IssuedToken[]
+  certificates?: Certificates
+  authTimeoutMs?: number
+  strangersMax?: number
   frameBytesMax?: number
   connectionsMax?: number
   endpoints?: Endpoint[]
@@ -37,15 +45,30 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     logged.push(text)
   }
   const log: Log = { debug: note, info: note, warn: note, error: note }
+  const { issued } = options
+  const auth = new Authenticator(
+    options.tokens ?? [],
+    { nowMs: () => clock.ms },
+    issued === undefined ? { log } : { issued, log },
+  )
+  const sessions = new Sessions({ worker: 3, incarnation: 1 })
   const listener = new Listener(options.endpoints ?? [{ host: '127.0.0.1', port: 0 }], {
     gate,
     codec: wireCodec,
-    auth: new Authenticator(options.tokens ?? [], { nowMs: () => clock.ms }),
+    auth,
+    guard: new Guard(
+      gate,
+      wireCodec,
+      new Caller(gate, new Sessions({ worker: 4, incarnation: 1 })),
+    ),
+    authTimeoutMs: options.authTimeoutMs ?? limits.authTimeoutMs,
+    strangersMax: options.strangersMax ?? 100,
+    certificates: options.certificates ?? null,
     log,
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     clock: { nowMs: () => clock.ms },
     moves: options.moves ?? null,
-    sessions: new Sessions({ worker: 3, incarnation: 1 }),
+    sessions,
     connectionsMax: options.connectionsMax ?? 100,
   })
   onTestFinished(() => listener.stop())
@@ -57,5 +80,5 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     onTestFinished(() => opened.destroy())
     return opened
   }
-  return { gate, listener, clock, logged, addresses, client }
+  return { gate, listener, auth, clock, logged, addresses, client }
 }

@@ -148,6 +148,11 @@ const progress: FrameMaker = (player, _, b, c, d) => ({
   progress: d % 140,
   ...(d % 2 === 0 ? { message: `at ${d}` } : {}),
 })
+const log: FrameMaker = (player, _, b, c, d) => ({
+  cmd: 'LOG',
+  ...withToken(player, player.id(b), c),
+  line: `line ${d}${d % 5 === 0 ? '\ud83d' : ''}`,
+})
 const heartbeat: FrameMaker = (player, _, b, c, d) => ({
   cmd: 'HEARTBEAT',
   ...(b % 2 === 0 ? withToken(player, player.id(b), c) : withTokens(player, player.some(b), c)),
@@ -166,6 +171,11 @@ const deadLetters =
 const control =
   (cmd: string): FrameMaker =>
   (_, queue) => ({ cmd, queue })
+const deleteQueue: FrameMaker = (_, queue, b) => ({
+  cmd: 'DELETEQUEUE',
+  queue,
+  ...(b % 2 === 0 ? { force: true } : {}),
+})
 const limit =
   (cmd: string): FrameMaker =>
   (_, queue, b) => ({ cmd, queue, limit: [0, 1, 2, 5, 50][b % 5] })
@@ -214,6 +224,7 @@ const frames: readonly FrameMaker[] = [
   ...many(4, ackRun),
   ...many(9, fail),
   ...many(2, progress),
+  ...many(3, log),
   ...many(3, heartbeat),
   ...many(2, release),
   ...many(3, byId('CANCEL')),
@@ -222,6 +233,8 @@ const frames: readonly FrameMaker[] = [
   byId('GETPROGRESS'),
   ...many(3, deadLetters('RETRYDLQ')),
   deadLetters('PURGEDLQ'),
+  control('DRAIN'),
+  deleteQueue,
   ...many(2, control('PAUSE')),
   ...many(4, control('RESUME')),
   limit('RATELIMIT'),

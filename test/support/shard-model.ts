@@ -106,6 +106,23 @@ export class ShardModel extends ShardRules {
     return OK
   }
 
+  log(id: number, token: number | null, line: string): Expected {
+    const job = token === null ? this.byId.get(id) : this.active(id, token, 'job_not_found')
+    if (typeof job === 'string') return refusal(job)
+    if (job === undefined || job.state === 'gone' || job.state === 'completed') {
+      return refusal('job_not_found')
+    }
+    if (this.memoryFull) return refusal('memory_full')
+    job.logs.push({ at: this.nowMs, line })
+    return OK
+  }
+
+  getLogs(id: number): Expected {
+    const job = this.byId.get(id)
+    const all = job === undefined || job.state === 'gone' ? [] : job.logs
+    return { ok: true, id, logs: all.slice(-100), dropped: Math.max(0, all.length - 100) }
+  }
+
   heartbeat(ids: number[], tokens: (number | null)[] | null, lease: number): Expected {
     return this.each(ids, tokens, (job) => {
       const length = lease > 0 ? lease : job.lease
@@ -169,6 +186,19 @@ export class ShardModel extends ShardRules {
     return counted(chosen.length, [])
   }
 
+  drain(queueName: string): Expected {
+    return this.clear(queueName, ['waiting', 'delayed'])
+  }
+
+  deleteQueue(queueName: string, force: boolean): Expected {
+    const queue = this.queue(queueName)
+    if (!force && this.count(queueName, 'active') > 0) return refusal('queue_busy')
+    const answer = this.clear(queueName, ['waiting', 'delayed', 'active', 'parked', 'failed'])
+    queue.dead = []
+    Object.assign(queue, { paused: false, rate: null, concurrency: null, used: false })
+    return answer
+  }
+
   limitRate(queueName: string, limit: number | null): void {
     this.queue(queueName).rate = limit === null ? null : new RateLimiter(limit, this.nowMs)
   }
@@ -190,6 +220,13 @@ export class ShardModel extends ShardRules {
 
   deleteCron(name: string): Expected {
     return this.crons.delete(name) ? OK : refusal('cron_not_found')
+  }
+
+  private clear(queueName: string, states: ModelJob['state'][]): Expected {
+    const out = this.jobs.filter((job) => job.queue === queueName && states.includes(job.state))
+    for (const job of out) if (job.state !== 'failed') this.events.push(['cancelled', job.id])
+    for (const job of out) this.remove(job, job.state === 'failed' ? 'failed' : 'cancelled')
+    return counted(out.length, [])
   }
 
   closed(holder: number): void {

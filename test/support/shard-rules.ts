@@ -33,6 +33,7 @@ export interface ModelJob {
   message: string | null
   /** Why the last run failed. */
   error: string | null
+  logs: { at: number; line: string }[]
   /** `gone`: its body is no longer there, `outcome` is how it ended. */
   state: 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'parked' | 'gone'
   outcome: string
@@ -275,6 +276,7 @@ export class ShardRules {
       progress: 0,
       message: null,
       error: null,
+      logs: [],
       state: open.size > 0 ? 'parked' : runAt > this.nowMs ? 'delayed' : 'waiting',
       outcome: 'open',
       result: null,
@@ -372,7 +374,7 @@ export class ShardRules {
   protected evict(): void {
     for (const list of this.finished.values()) {
       const size = (job: ModelJob): number =>
-        bytesOf(job.data) + (job.result === null ? 0 : bytesOf(job.result))
+        bytesOf(job.data) + (job.result === null ? 0 : bytesOf(job.result)) + logBytes(job)
       const bytes = (): number => list.reduce((sum, job) => sum + size(job), 0)
       while (list.length > this.retention.count || bytes() > this.retention.bytes) {
         this.evictOldest(list)
@@ -487,6 +489,10 @@ export class ShardRules {
 export function counted(count: number, errors: { index: number; code: string }[]): Expected {
   errors.sort((a, b) => a.index - b.index)
   return errors.length === 0 ? { ok: true, ids: [count] } : { ok: true, ids: [count], errors }
+}
+
+function logBytes(job: ModelJob): number {
+  return job.logs.slice(-100).reduce((sum, { line }) => sum + 64 + line.length, 0)
 }
 
 function bytesOf(value: unknown): number {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
   type Config,
-  configWarnings,
   DEFAULT_UNIX_SOCKET,
   type Environment,
   type Machine,
@@ -9,6 +8,7 @@ import {
   type Setting,
   settings,
 } from '../../src/config.ts'
+import { configWarnings } from '../../src/config-warnings.ts'
 import { limits } from '../../src/engine/limits.ts'
 
 const MIB = 1024 * 1024
@@ -26,9 +26,16 @@ describe('the configuration', () => {
       corsOrigins: [],
       grpc: false,
       grpcPort: 6791,
+      grpcReflection: false,
       unixSocket: null,
       workers: 8,
       authTokens: [],
+      authFile: null,
+      authTimeoutMs: 10_000,
+      strangersMax: 100,
+      tlsCert: null,
+      tlsKey: null,
+      tlsCa: null,
       logLevel: 'info',
       frameBytesMax: limits.frameBytesMax,
       connectionsMax: 10_000,
@@ -192,12 +199,42 @@ describe('the configuration', () => {
   })
 })
 
+describe('files', () => {
+  it('of TLS go together', () => {
+    const tls = { TLS_CERT: '/c.pem', TLS_KEY: '/k.pem', TLS_CA: '/ca.pem' }
+    expect(accepted(tls)).toMatchObject({ tlsCert: '/c.pem', tlsKey: '/k.pem', tlsCa: '/ca.pem' })
+    expect(errorsOf({ TLS_CERT: '/c.pem' })).toEqual([
+      'TLS_KEY is not set, and TLS_CERT is of no use without it',
+    ])
+    expect(errorsOf({ TLS_KEY: '/k.pem' })).toEqual([
+      'TLS_CERT is not set, and TLS_KEY is of no use without it',
+    ])
+    expect(errorsOf({ TLS_CA: '/ca.pem' })).toEqual([
+      'TLS_CERT is not set, and TLS_CA is of no use without it',
+    ])
+  })
+})
+
 describe('the warnings', () => {
   it('say when a server without tokens listens to the world', () => {
-    expect(configWarnings(accepted({ HOST: '0.0.0.0' }), {})).toHaveLength(1)
-    expect(configWarnings(accepted({ HOST: '0.0.0.0', AUTH_TOKENS: 'a' }), {})).toEqual([])
+    const open = [expect.stringContaining('neither AUTH_TOKENS nor AUTH_FILE is set')]
+    expect(configWarnings(accepted({ HOST: '0.0.0.0' }), {})).toEqual(open)
+    const ca = { TLS_CERT: '/c', TLS_KEY: '/k', TLS_CA: '/ca' }
+    expect(configWarnings(accepted({ HOST: '0.0.0.0', ...ca }), {})).toEqual([])
     for (const HOST of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) {
       expect(configWarnings(accepted({ HOST }), {})).toEqual([])
+    }
+  })
+
+  it('say when tokens cross a network in plain text', () => {
+    const tls = { TLS_CERT: '/c', TLS_KEY: '/k' }
+    for (const tokens of [{ AUTH_TOKENS: 'hush' }, { AUTH_FILE: '/tokens' }]) {
+      const env = { HOST: '0.0.0.0', ...tokens }
+      expect(configWarnings(accepted(env), {})).toEqual([
+        'HOST is 0.0.0.0 and TLS_CERT is not set: tokens and jobs cross the network in plain text',
+      ])
+      expect(configWarnings(accepted({ ...env, ...tls }), {})).toEqual([])
+      expect(configWarnings(accepted(tokens), {})).toEqual([])
     }
   })
 

@@ -8,7 +8,7 @@ import { numbersText, numberText, optionalNumber, optionalValue, valueText } fro
 
 export interface Command {
   readonly name: string
-  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. */
+  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. First comes what it is about: queue, id or name. */
   readonly fields: string
   readonly effect: 'read' | 'write'
 }
@@ -46,6 +46,11 @@ export function progressCommand(
   )
 }
 
+export const logCommand = (id: number, line: string, token?: number): Command =>
+  write('LOG', `${idField(id)},"line":${valueText(line)}${optionalNumber('token', token)}`)
+
+export const getLogsCommand = (id: number): Command => read('GETLOGS', idField(id))
+
 export const dlqCommand = (queue: string, count: number): Command =>
   read('DLQ', `${queueField(queue)},"count":${numberText(count)}`)
 
@@ -55,6 +60,9 @@ export const retryDlqCommand = (queue: string, id?: number): Command =>
 export const purgeDlqCommand = (queue: string, id?: number): Command =>
   write('PURGEDLQ', queueField(queue) + optionalNumber('id', id))
 
+export const drainCommand = (queue: string): Command => write('DRAIN', queueField(queue))
+export const deleteQueueCommand = (queue: string, force: boolean | undefined): Command =>
+  write('DELETEQUEUE', queueField(queue) + optionalValue('force', force))
 export const pauseCommand = (queue: string): Command => write('PAUSE', queueField(queue))
 export const resumeCommand = (queue: string): Command => write('RESUME', queueField(queue))
 
@@ -79,6 +87,11 @@ export const listJobsCommand = (options: ListOptions): Command => {
 
 export const listQueuesCommand = (): Command => read('LISTQUEUES')
 export const statsCommand = (): Command => read('STATS')
+/** These three are known to HTTP only. */
+export const workersCommand = (): Command => read('WORKERS')
+export const nodesCommand = (): Command => read('NODES')
+export const healthCommand = (): Command => read('HEALTH')
+
 export const metricsCommand = (): Command => read('METRICS')
 
 export const cronCommand = (name: string, cron: CronOptions): Command =>

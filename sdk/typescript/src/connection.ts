@@ -22,34 +22,22 @@ import { describeFault, FlashQError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type Reply, refusalOf } from './reply.ts'
 import type { Request } from './request.ts'
+import { changesState, closedError, lostError, mayAskAgain, partsAfter } from './request-fate.ts'
 import { PutOffRequests, RequestQueue } from './request-queue.ts'
 import { Session, type SessionEnd, type SessionOwner } from './session.ts'
+import type { Transport, TransportHooks } from './transport.ts'
 
-export interface ConnectionHooks {
-  opened(): void
-  /** An open connection ended; null when that was wished. */
-  lost(fault: Error | null): void
-  reconnecting(attempt: number, delayMs: number): void
-  failed(fault: Error): void
-  event(message: Reply): void
+export interface ConnectionHooks extends TransportHooks {
+  /** A line that is an event, on a connection that has subscribed. */
+  event?(message: Reply): void
 }
 
 type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
 
-/** The server did not run it, and may do so later. */
-const PUT_OFF: ReadonlySet<string> = new Set(['unavailable', 'draining'])
-/** Refusals of a whole batch that one of its calls alone may deserve. */
-const SPOILT: ReadonlySet<string> = new Set([
-  'invalid',
-  'limit_exceeded',
-  'data_too_large',
-  'dependency_invalid',
-  'duplicate_key',
-])
 /** A socket is given up when requests timed out and no byte came for this many time limits more. */
 const SILENT_TIMEOUTS_MAX = 2
 
-export class Connection implements SessionOwner {
+export class Connection implements SessionOwner, Transport {
   readonly #settings: Settings
   readonly #hooks: ConnectionHooks
   readonly #deadlines = new DeadlineList((request) => this.#expire(request))
@@ -62,10 +50,10 @@ export class Connection implements SessionOwner {
   #everOpen = false
   #openedAtMs = 0
   #attempt = 0
-  #reconnectTimer: NodeJS.Timeout | null = null
+  #reconnectTimer: ReturnType<typeof setTimeout> | null = null
   #openWaiters: Deferred<void>[] = []
   #closed: Deferred<void> | null = null
-  #graceTimer: NodeJS.Timeout | null = null
+  #graceTimer: ReturnType<typeof setTimeout> | null = null
 
   constructor(settings: Settings, hooks: ConnectionHooks) {
     this.#settings = settings
@@ -81,7 +69,10 @@ export class Connection implements SessionOwner {
     return this.#state === 'closing' || this.#state === 'closed'
   }
 
-  /** Of the next sockets. */
+  get token(): string {
+    return this.#token
+  }
+
   set token(token: string) {
     this.#token = token
   }
@@ -180,7 +171,7 @@ export class Connection implements SessionOwner {
   }
 
   sessionEvent(message: Reply): void {
-    this.#hooks.event(message)
+    this.#hooks.event?.(message)
   }
 
   sessionEnded(end: SessionEnd): void {
@@ -240,15 +231,13 @@ export class Connection implements SessionOwner {
   }
 
   #refused(request: Request, refusal: FlashQError): void {
-    const again =
-      PUT_OFF.has(refusal.code) || (request.resendable && refusal.code === 'outcome_unknown')
-    if (again && this.#state !== 'closing') {
+    if (mayAskAgain(request, refusal) && this.#state !== 'closing') {
       request.refusal = refusal
       this.#putOff.add(request, this.#delayMs(request.delays))
       request.delays += 1
       return
     }
-    const parts = SPOILT.has(refusal.code) ? request.split() : []
+    const parts = partsAfter(request, refusal)
     if (parts.length === 0) {
       this.#reject(request, refusal)
       return
@@ -358,25 +347,6 @@ export class Connection implements SessionOwner {
     this.#reconnectTimer = null
     this.#graceTimer = null
   }
-}
-
-/** A pull may be repeated, but it is no mere look. */
-function changesState(request: Request): boolean {
-  return !request.resendable || !request.timed
-}
-
-function lostError(fault: Error | null, closing: boolean, maybeExecuted: boolean): FlashQError {
-  if (closing) return closedError(maybeExecuted)
-  if (fault === null) {
-    const text = 'Connection lost: the server closed it'
-    return new FlashQError('connection_lost', text, { maybeExecuted })
-  }
-  const text = `Connection lost: ${describeFault(fault)}`
-  return new FlashQError('connection_lost', text, { maybeExecuted, cause: fault })
-}
-
-function closedError(maybeExecuted: boolean): FlashQError {
-  return new FlashQError('closed', 'Connection closed', { maybeExecuted })
 }
 
 function connectError(fault: Error | null): FlashQError {

@@ -13,7 +13,7 @@ export class DeadlineList {
   #head: Request | null = null
   #tail: Request | null = null
   #size = 0
-  #timer: NodeJS.Timeout | null = null
+  #timer: ReturnType<typeof setTimeout> | null = null
 
   constructor(expire: (request: Request) => void) {
     this.#expire = expire

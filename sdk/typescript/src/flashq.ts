@@ -5,15 +5,17 @@
 //    until `connect()` is called again.
 // 3. `error` is emitted only when somebody listens.
 //
-// Neighbours: `batcher.ts` joins the pushes and acks of a tick, `connection.ts` carries requests, `command.ts` and
-// `reply.ts` are the words. `worker.ts` is built on this class alone.
+// Neighbours: `batcher.ts` joins the pushes and acks of a tick, `transport.ts` says what carries them (`connection.ts`
+// or `http/http-transport.ts`), `command.ts` and `reply.ts` are the words. `worker.ts` is built on this class alone.
 
-import { EventEmitter } from 'node:events'
 import { BATCH_CALLS_MAX } from './batch-request.ts'
 import { Batcher } from './batcher.ts'
 import * as commands from './command.ts'
-import { Connection } from './connection.ts'
+import { Emitter } from './emitter.ts'
 import { FlashQError } from './errors.ts'
+import type { EventWish, FeedEvent } from './event.ts'
+import { EventStream } from './event-stream.ts'
+import { EventTeller } from './event-teller.ts'
 import { HandBack } from './hand-back.ts'
 import type {
   BatchJob,
@@ -22,26 +24,31 @@ import type {
   CronOptions,
   EventListener,
   EventName,
+  Health,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
   JobWithState,
   ListOptions,
   Metrics,
+  NodeInfo,
   PushOptions,
   QueueInfo,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 import { jobFieldsText } from './job-text.ts'
 import { optionalNumber, valueText } from './json-text.ts'
-import { type ClientOptions, resolveSettings, type Settings } from './options.ts'
-import { type PullOptions, PullRequest } from './pull-request.ts'
+import { type ClientOptions, resolveSettings, type Settings, within } from './options.ts'
+import type { PullOptions } from './pull-request.ts'
+import { Puller } from './puller.ts'
 import { joinPushMany, pushManyFrames, readPushManyPart } from './push-many.ts'
 import * as reply from './reply.ts'
 import { CommandRequest, type Request } from './request.ts'
-import { Subscription } from './subscription.ts'
+import type { Door, EventFeed, Transport, TransportHooks } from './transport.ts'
 
 export interface FlashQEvents {
   connect: []
@@ -71,69 +78,84 @@ export interface HeartbeatOptions extends TokenOption {
   tokens?: Tokens | undefined
 }
 
+export interface EventOptions {
+  /** Absent or empty: of all queues. */
+  queues?: readonly string[] | undefined
+  /** Absent or empty: of all types. */
+  types?: readonly EventName[] | undefined
+  /** Events that wait for the loop; beyond it they are dropped, and a `dropped` event says how many. Default 1000. */
+  buffer?: number | undefined
+}
+
 export interface CloseOptions {
   /** ms to wait for the answers to what was sent; pulls are given up at once. Default 1000. */
   timeoutMs?: number | undefined
 }
 
-/** A pull that can be aborted asks again so often, lest the server keep it waiting long after the abort. */
-const ABORTABLE_WAIT_MS = 5000
 const CLOSE_MS = 1000
+const EVENTS_MAX = 1000
+const NO_HOOKS: TransportHooks = { opened() {}, lost() {}, reconnecting() {}, failed() {} }
 
-export class FlashQ extends EventEmitter<FlashQEvents> {
+export class FlashQClient extends Emitter<FlashQEvents> {
   readonly #settings: Settings
-  readonly #connection: Connection
+  readonly #door: Door
+  readonly #transport: Transport
   readonly #batcher: Batcher
   readonly #handBack: HandBack
-  readonly #subscriptions = new Set<Subscription>()
+  readonly #puller: Puller
+  /** With the loop that each one feeds, if it is one. */
+  readonly #feeds = new Map<EventFeed, EventStream | null>()
   #token: string
 
-  constructor(options: ClientOptions = {}) {
+  constructor(options: ClientOptions, door: Door) {
     super()
     this.#settings = resolveSettings(options)
+    this.#door = door
     this.#token = this.#settings.token
-    this.#connection = new Connection(this.#settings, {
+    this.#transport = door.transport(this.#settings, {
       opened: () => this.emit('connect'),
       lost: () => this.emit('disconnect'),
       reconnecting: (attempt, delayMs) => this.emit('reconnecting', attempt, delayMs),
       failed: (fault) => this.#report(fault),
-      event: () => {},
     })
-    this.#batcher = new Batcher((batch) => this.#connection.send(batch), this.#settings.autoBatch)
-    this.#handBack = new HandBack(this.#settings, this.#connection)
+    this.#batcher = new Batcher((batch) => this.#transport.send(batch), this.#settings.autoBatch)
+    const another = { ...this.#settings, retryConnect: false }
+    this.#handBack = new HandBack(this.#transport, () => door.transport(another, NO_HOOKS))
+    this.#puller = new Puller(this.#transport, this.#handBack, (request) => this.#send(request))
   }
 
   /** Rejects when the first connection fails, unless `retryConnect` is set. */
   connect(): Promise<void> {
-    return this.#connection.connect()
+    return this.#transport.connect()
   }
 
   /** What was sent may still be answered for a moment; all else ends with code `closed`. */
   async close(options: CloseOptions = {}): Promise<void> {
     this.#batcher.flush()
-    const subscriptions = [...this.#subscriptions]
-    this.#subscriptions.clear()
+    const feeds = [...this.#feeds.keys()]
+    for (const stream of this.#feeds.values()) stream?.end()
+    this.#feeds.clear()
     await Promise.all([
-      this.#connection.close(options.timeoutMs ?? CLOSE_MS),
-      ...subscriptions.map((subscription) => subscription.stop()),
+      this.#transport.close(options.timeoutMs ?? CLOSE_MS),
+      ...feeds.map((feed) => feed.stop()),
     ])
     await this.#handBack.finish()
   }
 
   isConnected(): boolean {
-    return this.#connection.isOpen
+    return this.#transport.isOpen
   }
 
   /** Remembers the token for the connections to come. */
   async auth(token: string): Promise<void> {
     await this.#call(commands.authCommand(token), reply.readNothing)
     this.#token = token
-    this.#connection.token = token
+    this.#transport.token = token
   }
 
   /** The job as accepted; `created_at` and `run_at` are estimates by this machine's clock. */
   push<T = unknown>(queue: string, data: T, options?: PushOptions): Promise<Job<T>> {
-    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    const refusal = this.#transport.refusesCall(this.#batcher.openCalls)
     if (refusal !== null) return Promise.reject(refusal)
     try {
       const fields = jobFieldsText(data, options)
@@ -155,7 +177,7 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   pull<T = unknown>(queue: string, options: PullOptions & { wait?: undefined }): Promise<Job<T>>
   pull<T = unknown>(queue: string, options: PullOptions): Promise<Job<T> | null>
   async pull(queue: string, options: PullOptions = {}): Promise<Job | null> {
-    const [job] = await this.#pull(queue, null, options)
+    const [job] = await this.#puller.pull(queue, null, options)
     if (job === undefined && options.wait === undefined) throw reply.unexpected('PULL', 'no job')
     return job ?? null
   }
@@ -166,11 +188,11 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     count: number,
     options: PullOptions = {},
   ): Promise<Job<T>[]> {
-    return (await this.#pull(queue, count, options)) as Job<T>[]
+    return (await this.#puller.pull(queue, count, options)) as Job<T>[]
   }
 
   ack(jobId: number, result?: unknown, options?: TokenOption): Promise<void> {
-    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    const refusal = this.#transport.refusesCall(this.#batcher.openCalls)
     if (refusal !== null) return Promise.reject(refusal)
     try {
       const text = result === undefined || result === null ? '' : valueText(result)
@@ -269,6 +291,15 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(command, reply.readNothing)
   }
 
+  /** Notes a line of at most 4 KiB with a job that is not completed. */
+  async log(jobId: number, line: string, options?: TokenOption): Promise<void> {
+    return this.#call(commands.logCommand(jobId, line, options?.token), reply.readNothing)
+  }
+
+  async getLogs(jobId: number): Promise<JobLogs> {
+    return this.#call(commands.getLogsCommand(jobId), reply.readLogs)
+  }
+
   async getProgress(jobId: number): Promise<JobProgress> {
     return this.#call(commands.getProgressCommand(jobId), reply.readProgress)
   }
@@ -292,6 +323,19 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   /** One job, or all of the queue. Returns how many. */
   async purgeDlq(queue: string, jobId?: number): Promise<number> {
     return this.#call(commands.purgeDlqCommand(queue, jobId), reply.readCount)
+  }
+
+  /** Takes out what is waiting or delayed, as if cancelled. Returns how many. */
+  async drain(queue: string): Promise<number> {
+    return this.#call(commands.drainCommand(queue), reply.readCount)
+  }
+
+  /**
+   * Takes out all jobs that are not completed, dead letters included, and clears its settings. Returns how many. Rejects
+   * with `queue_busy` while jobs are active, unless `force` cancels these too.
+   */
+  async deleteQueue(queue: string, options: { force?: boolean | undefined } = {}): Promise<number> {
+    return this.#call(commands.deleteQueueCommand(queue, options.force), reply.readCount)
   }
 
   async pause(queue: string): Promise<void> {
@@ -346,27 +390,75 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
     return this.#call(commands.metricsCommand(), reply.readMetrics)
   }
 
+  /** Consumers that have told the server of themselves. By HTTP only. */
+  async listWorkers(): Promise<WorkerInfo[]> {
+    return this.#callHttp(commands.workersCommand(), reply.readWorkers)
+  }
+
+  /** By HTTP only. */
+  async listNodes(): Promise<NodeInfo[]> {
+    return this.#callHttp(commands.nodesCommand(), reply.readNodes)
+  }
+
+  /** By HTTP only. */
+  async health(): Promise<Health> {
+    return this.#callHttp(commands.healthCommand(), reply.readHealth)
+  }
+
   /** Events of a queue (`*` = all names) over a connection of their own, until the returned function is called. */
   async subscribe(
     queue: string,
     events: readonly (EventName | '*')[],
     listener: EventListener,
   ): Promise<() => Promise<void>> {
-    const settings = { ...this.#settings, token: this.#token }
-    const subscription = new Subscription(settings, queue, events, listener, (fault) =>
-      this.#report(fault),
-    )
-    this.#subscriptions.add(subscription)
+    const types = events.filter((name) => name !== '*')
+    const wish = {
+      queues: queue === '*' ? [] : [queue],
+      types: types.length < events.length ? [] : types,
+    }
+    const teller = new EventTeller(listener, (jobId) => this.getJob(jobId))
+    const feed = this.#openFeed(wish, (event) => teller.tell(event))
     try {
-      await subscription.start()
+      await feed.start()
     } catch (error) {
-      this.#subscriptions.delete(subscription)
+      this.#feeds.delete(feed)
       throw error
     }
-    return () => {
-      this.#subscriptions.delete(subscription)
-      return subscription.stop()
-    }
+    return () => this.#closeFeed(feed)
+  }
+
+  /** Events as they come, over a connection of their own, until the loop is left or the client closed. */
+  events(options: EventOptions = {}): EventStream {
+    const bufferMax = within('buffer', options.buffer ?? EVENTS_MAX, 1, 1_000_000)
+    const stream = new EventStream(bufferMax, () => this.#closeFeed(feed))
+    const wish = { queues: options.queues ?? [], types: options.types ?? [] }
+    const feed = this.#openFeed(wish, (event) => stream.add(event))
+    this.#feeds.set(feed, stream)
+    stream.follow(feed.start())
+    return stream
+  }
+
+  #openFeed(wish: EventWish, event: (event: FeedEvent) => void): EventFeed {
+    const settings = { ...this.#settings, token: this.#token }
+    const feed = this.#door.feed(settings, wish, {
+      event,
+      failed: (fault) => this.#report(fault),
+    })
+    this.#feeds.set(feed, null)
+    return feed
+  }
+
+  #closeFeed(feed: EventFeed): Promise<void> {
+    this.#feeds.delete(feed)
+    return feed.stop()
+  }
+
+  async #callHttp<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {
+    if (this.#door.isHttp) return this.#call(command, read)
+    throw new FlashQError(
+      'unsupported',
+      'Only the HTTP interface knows this: use `useHttp` or an http:// URL',
+    )
   }
 
   #call<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {
@@ -376,54 +468,13 @@ export class FlashQ extends EventEmitter<FlashQEvents> {
   }
 
   #send(request: Request): void {
-    const refusal = this.#connection.refusesCall(this.#batcher.openCalls)
+    const refusal = this.#transport.refusesCall(this.#batcher.openCalls)
     if (refusal !== null) {
       request.reject(refusal)
       return
     }
     this.#batcher.flush()
-    this.#connection.send(request)
-  }
-
-  async #pull(queue: string, count: number | null, options: PullOptions): Promise<Job[]> {
-    if (options.signal === undefined) return this.#pullOnce(queue, count, options)
-    const endless = options.wait === undefined && count !== 0
-    const wait = endless ? ABORTABLE_WAIT_MS : options.wait
-    let jobs: Job[] = []
-    do {
-      jobs = await this.#pullUntilAborted(queue, count, { ...options, wait, token: true })
-    } while (endless && jobs.length === 0)
-    return jobs
-  }
-
-  async #pullUntilAborted(
-    queue: string,
-    count: number | null,
-    options: PullOptions,
-  ): Promise<Job[]> {
-    const { signal } = options
-    signal?.throwIfAborted()
-    const request = this.#pullRequest(queue, count, options)
-    const abort = (): void => this.#connection.abandon(request, signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
-    try {
-      this.#send(request)
-      return await request.promise
-    } finally {
-      signal?.removeEventListener('abort', abort)
-    }
-  }
-
-  #pullOnce(queue: string, count: number | null, options: PullOptions): Promise<Job[]> {
-    const request = this.#pullRequest(queue, count, options)
-    this.#send(request)
-    return request.promise
-  }
-
-  #pullRequest(queue: string, count: number | null, options: PullOptions): PullRequest {
-    return new PullRequest(queue, count, options, (jobs, pull) =>
-      this.#handBack.release(jobs, pull),
-    )
+    this.#transport.send(request)
   }
 
   async #forOne(

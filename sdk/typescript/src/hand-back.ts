@@ -5,39 +5,32 @@
 //    unless the server takes them back by itself (`release_on_close`).
 
 import { idsCommand } from './command.ts'
-import { Connection, type ConnectionHooks } from './connection.ts'
 import { FlashQError } from './errors.ts'
 import type { BatchOutcome, Job } from './job.ts'
-import type { Settings } from './options.ts'
 import type { PullRequest } from './pull-request.ts'
 import { readOutcome } from './reply.ts'
 import { CommandRequest } from './request.ts'
+import type { Transport } from './transport.ts'
 
-const NO_HOOKS: ConnectionHooks = {
-  opened() {},
-  lost() {},
-  reconnecting() {},
-  failed() {},
-  event() {},
-}
 const GRACE_MS = 1000
 
 export class HandBack {
-  readonly #settings: Settings
-  readonly #connection: Connection
+  readonly #transport: Transport
+  readonly #another: () => Transport
   #left: Job[] = []
 
-  constructor(settings: Settings, connection: Connection) {
-    this.#settings = settings
-    this.#connection = connection
+  /** `another` is a way to the server of its own, for when `transport` is closed. */
+  constructor(transport: Transport, another: () => Transport) {
+    this.#transport = transport
+    this.#another = another
   }
 
   release(jobs: Job[], pull: PullRequest): void {
     const request = releaseRequest(jobs)
-    this.#connection.send(request)
+    this.#transport.send(request)
     request.promise.catch((error: unknown) => {
       const refused = error instanceof FlashQError && !error.maybeExecuted && !error.retryable
-      if (!this.#connection.isClosing) {
+      if (!this.#transport.isClosing) {
         if (!refused) this.release(jobs, pull)
       } else if (!pull.releaseOnClose) {
         this.#left.push(...jobs)
@@ -50,12 +43,12 @@ export class HandBack {
     if (this.#left.length === 0) return
     const jobs = this.#left
     this.#left = []
-    const connection = new Connection({ ...this.#settings, retryConnect: false }, NO_HOOKS)
+    const transport = this.#another()
     const request = releaseRequest(jobs)
-    connection.send(request)
+    transport.send(request)
     // Refused or not: there is nothing more that this client could do about them.
     await request.promise.catch(() => {})
-    await connection.close(GRACE_MS)
+    await transport.close(GRACE_MS)
   }
 }
 

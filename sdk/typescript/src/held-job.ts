@@ -18,7 +18,7 @@ export class HeldJob<T = unknown> {
   readonly #arrivedMs: number
   #controller: AbortController | null = null
   #aborted: Error | null = null
-  #timer: NodeJS.Timeout | null = null
+  #timer: ReturnType<typeof setTimeout> | null = null
 
   constructor(job: Job<T>, nowMs: number, leaseMs: number) {
     this.job = job

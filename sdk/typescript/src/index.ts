@@ -8,11 +8,13 @@ export {
   type ItemError,
   type ServerCode,
 } from './errors.ts'
+export type { FeedEvent, MissedEvents, QueueEvent } from './event.ts'
+export type { EventStream } from './event-stream.ts'
 export {
   type AckBatchOptions,
   type CloseOptions,
-  FlashQ,
-  FlashQ as default,
+  type EventOptions,
+  FlashQClient,
   type FlashQEvents,
   type HeartbeatOptions,
   type TokenOption,
@@ -26,10 +28,12 @@ export type {
   DroppedEvents,
   EventListener,
   EventName,
+  Health,
   Job,
   JobEvent,
   JobFilter,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
@@ -37,18 +41,23 @@ export type {
   ListedJob,
   ListOptions,
   Metrics,
+  NodeInfo,
   PushOptions,
   QueueInfo,
   QueueMetrics,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
+export { JsonText } from './json-text.ts'
+export { FlashQ, FlashQ as default } from './node-flashq.ts'
+export { Worker } from './node-worker.ts'
 export type { ClientOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
 export {
   type JobContext,
+  JobWorker,
   type Processor,
   type StopOptions,
-  Worker,
   type WorkerEvents,
 } from './worker.ts'
 export type { WorkerOptions } from './worker-options.ts'

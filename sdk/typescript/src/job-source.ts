@@ -9,7 +9,7 @@
 // 4. After a refusal a queue rests for a while.
 
 import { backoffMs } from './backoff.ts'
-import type { FlashQ } from './flashq.ts'
+import type { FlashQClient } from './flashq.ts'
 import type { Job } from './job.ts'
 import { atTickEnd } from './tick.ts'
 
@@ -31,7 +31,7 @@ interface Source {
   readonly queue: string
   phase: 'free' | 'asking' | 'waiting' | 'resting'
   failures: number
-  timer: NodeJS.Timeout | null
+  timer: ReturnType<typeof setTimeout> | null
 }
 
 const PULL_COUNT_MAX = 1000
@@ -39,7 +39,7 @@ const REST_MS = 100
 const REST_MS_MAX = 5000
 
 export class JobSource {
-  readonly #client: FlashQ
+  readonly #client: FlashQClient
   readonly #settings: JobSourceSettings
   readonly #hooks: JobSourceHooks
   readonly #sources: Source[]
@@ -47,7 +47,7 @@ export class JobSource {
   #turn = 0
   #wakeScheduled = false
 
-  constructor(client: FlashQ, settings: JobSourceSettings, hooks: JobSourceHooks) {
+  constructor(client: FlashQClient, settings: JobSourceSettings, hooks: JobSourceHooks) {
     this.#client = client
     this.#settings = settings
     this.#hooks = hooks

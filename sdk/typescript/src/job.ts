@@ -119,6 +119,13 @@ export interface JobPage<T = unknown, R = unknown> {
   cursor: string | null
 }
 
+export interface JobLogs {
+  /** The newest 100, oldest first; `at` in Unix ms. */
+  logs: { at: number; line: string }[]
+  /** How many lines were before these. */
+  dropped: number
+}
+
 export interface JobProgress {
   /** 0–100. */
   progress: number
@@ -212,4 +219,34 @@ export type EventListener = (event: JobEvent | DroppedEvents) => void
 export interface BatchOutcome {
   count: number
   errors: { index: number; error: string; code: string }[]
+}
+
+/** A consumer that has told the server of itself. */
+export interface WorkerInfo {
+  id: string
+  queues: string[]
+  concurrency: number
+  /** Unix ms. */
+  last_heartbeat: number
+  jobs_processed: number
+}
+
+/** A node of the cluster; a server that stands alone is one. */
+export interface NodeInfo {
+  node_id: string
+  host: string
+  port: number
+  is_leader: boolean
+  /** Unix ms. */
+  last_heartbeat: number
+  /** Unix ms. */
+  started_at: number
+}
+
+export interface Health {
+  status: string
+  node_id: string | null
+  is_leader: boolean
+  cluster_enabled: boolean
+  postgres_connected: boolean
 }

@@ -1,8 +1,20 @@
 // Pieces of a frame, written as text. Whatever a caller passes, what comes out is valid JSON: the server then refuses
 // the one call, whereas a broken frame would cost the connection.
 
+/** JSON that is sent as it stands: `push(queue, new JsonText('{"n":12345678901234567890}'))`. */
+export class JsonText {
+  readonly text: string
+
+  /** Throws a SyntaxError when it is no JSON. A line break between its parts becomes a space: a frame is one line. */
+  constructor(text: string) {
+    JSON.parse(text)
+    this.text = text.replace(/[\r\n]+/g, ' ')
+  }
+}
+
 /** A value that JSON does not know (undefined, a function) is written as null. Throws on cycles and bigints. */
 export function valueText(value: unknown): string {
+  if (value instanceof JsonText) return value.text
   return JSON.stringify(value) ?? 'null'
 }
 

@@ -6,22 +6,22 @@
 // 3. A job whose ack or fail is under way still gets its beats, as it may have to be repeated, but no beat makes it
 //    lost: the server may just have settled it.
 
-import type { FlashQ } from './flashq.ts'
+import type { FlashQClient } from './flashq.ts'
 import type { HeldJob } from './held-job.ts'
 
 export class LeaseKeeper {
-  readonly #client: FlashQ
+  readonly #client: FlashQClient
   readonly #leaseMs: number
   readonly #intervalMs: number
   readonly #lost: (held: HeldJob) => void
   readonly #failed: (error: unknown) => void
   readonly #held = new Map<number, HeldJob>()
-  #timer: NodeJS.Timeout | null = null
+  #timer: ReturnType<typeof setTimeout> | null = null
   #beating = false
   #running = false
 
   constructor(
-    client: FlashQ,
+    client: FlashQClient,
     leaseMs: number,
     intervalMs: number,
     lost: (held: HeldJob) => void,

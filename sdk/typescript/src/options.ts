@@ -1,7 +1,5 @@
 // Every option of the client, with its default and its bounds.
 
-import { FlashQError } from './errors.ts'
-
 export interface ClientOptions {
   /** Default `localhost`. */
   host?: string | undefined
@@ -23,10 +21,14 @@ export interface ClientOptions {
   reconnectDelay?: number | undefined
   /** ms; upper limit of that time. Default 5000. */
   reconnectDelayMax?: number | undefined
-  /** Of the HTTP interface, which this client does not use. Default 6790. */
-  httpPort?: number | undefined
-  /** Not supported: true is refused with code `unsupported`. */
+  /** Speak HTTP instead of the line protocol. Default false; in the browser's entry always true. */
   useHttp?: boolean | undefined
+  /** Of the HTTP interface at `host`. Default 6790. */
+  httpPort?: number | undefined
+  /** Base of the HTTP interface, `https://queue.example.org/flashq`; `host` and `httpPort` are then ignored. Implies `useHttp`. */
+  httpUrl?: string | undefined
+  /** Integers beyond 2^53 in answers are given as bigint instead of being rounded. Default false. */
+  bigint?: boolean | undefined
 }
 
 export interface Settings {
@@ -34,6 +36,9 @@ export interface Settings {
   readonly port: number
   readonly socketPath: string
   readonly token: string
+  /** Without a slash at its end. */
+  readonly httpUrl: string
+  readonly bigint: boolean
   readonly timeoutMs: number
   readonly autoBatch: boolean
   readonly offlineCallsMax: number
@@ -46,14 +51,13 @@ export interface Settings {
 export const TIMER_MS_MAX = 2 ** 31 - 1
 
 export function resolveSettings(options: ClientOptions): Settings {
-  if (options.useHttp === true) {
-    throw new FlashQError('unsupported', 'useHttp is not supported: this client speaks TCP')
-  }
   return {
     host: options.host ?? 'localhost',
     port: within('port', options.port ?? 6789, 0, 65_535),
     socketPath: options.socketPath ?? '',
     token: options.token ?? '',
+    httpUrl: httpUrlOf(options),
+    bigint: options.bigint ?? false,
     timeoutMs: within('timeout', options.timeout ?? 5000, 1, TIMER_MS_MAX),
     autoBatch: options.autoBatch ?? true,
     offlineCallsMax: within('offlineQueueMax', options.offlineQueueMax ?? 10_000, 0, 2 ** 31),
@@ -68,7 +72,22 @@ export function resolveSettings(options: ClientOptions): Settings {
   }
 }
 
+export function isHttp(options: ClientOptions): boolean {
+  return options.useHttp === true || options.httpUrl !== undefined
+}
+
 export function within(name: string, value: number, min: number, max: number): number {
   if (typeof value === 'number' && value >= min && value <= max) return value
   throw new RangeError(`${name} must be a number from ${min} to ${max}, not ${String(value)}`)
+}
+
+/** Throws when it is no URL of a web server. */
+function httpUrlOf({ httpUrl, host = 'localhost', httpPort = 6790 }: ClientOptions): string {
+  const port = within('httpPort', httpPort, 0, 65_535)
+  const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+  const url = new URL(httpUrl ?? `http://${name}:${port}`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new RangeError(`httpUrl must begin with http:// or https://, not ${url.protocol}`)
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }

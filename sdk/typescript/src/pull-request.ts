@@ -28,7 +28,10 @@ export class PullRequest extends Request {
   readonly calls = 1
   readonly resendable = true
   override readonly timed = false
+  /** Null is PULL: one job. */
+  readonly count: number | null
   readonly releaseOnClose: boolean
+  override readonly disposable: boolean
   readonly #fields: string
   readonly #waitMs: number | undefined
   readonly #giveBack: (jobs: Job[], request: PullRequest) => void
@@ -44,7 +47,10 @@ export class PullRequest extends Request {
   ) {
     super()
     this.name = count === null ? 'PULL' : 'PULLB'
+    this.count = count
     this.releaseOnClose = options.releaseOnClose ?? false
+    // The lease brings back what was on its way.
+    this.disposable = options.lease !== undefined
     this.#waitMs = options.wait
     this.#giveBack = giveBack
     this.#fields =
@@ -61,12 +67,17 @@ export class PullRequest extends Request {
 
   fieldsText(nowMs: number): string {
     if (this.#waitMs === undefined) return this.#fields
+    return `${this.#fields},"wait":${numberText(this.restMs(nowMs))}`
+  }
+
+  /** Of its wait, which begins with the first question; without a limit, infinite. */
+  restMs(nowMs: number): number {
+    if (this.#waitMs === undefined) return Number.POSITIVE_INFINITY
     if (this.#waitUntilMs === 0) {
       this.#waitUntilMs = nowMs + this.#waitMs
-      return `${this.#fields},"wait":${numberText(this.#waitMs)}`
+      return this.#waitMs
     }
-    const restMs = Math.max(0, Math.ceil(this.#waitUntilMs - nowMs))
-    return `${this.#fields},"wait":${numberText(restMs)}`
+    return Math.max(0, Math.ceil(this.#waitUntilMs - nowMs))
   }
 
   accept(reply: Reply): void {

@@ -3,19 +3,24 @@
 // The readers check what a wrong answer could turn into silent loss (ids, jobs); the rest is taken as the protocol says.
 
 import { FlashQError, type ItemError } from './errors.ts'
+import { parseJson } from './exact-json.ts'
 import type {
   BatchOutcome,
   CronJob,
+  Health,
   Job,
   JobInFull,
+  JobLogs,
   JobPage,
   JobProgress,
   JobState,
   JobWithState,
   ListedJob,
   Metrics,
+  NodeInfo,
   QueueInfo,
   QueueStats,
+  WorkerInfo,
 } from './job.ts'
 
 export interface Reply {
@@ -33,15 +38,20 @@ export interface Reply {
   readonly finished_at?: unknown
   readonly progress?: unknown
   readonly cursor?: unknown
+  readonly logs?: unknown
+  readonly dropped?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
   readonly metrics?: unknown
+  readonly workers?: unknown
+  readonly nodes?: unknown
+  readonly health?: unknown
   readonly event?: unknown
 }
 
-/** Throws when the line is not a JSON object. */
-export function parseReply(line: string): Reply {
-  const value: unknown = JSON.parse(line)
+/** Throws when the line is not a JSON object. With `bigint`, integers beyond 2^53 stay exact. */
+export function parseReply(line: string, bigint = false): Reply {
+  const value = parseJson(line, bigint)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SyntaxError('a reply that is not an object')
   }
@@ -131,9 +141,20 @@ export function readProgress(reply: Reply): JobProgress {
   }
 }
 
+export function readLogs({ logs, dropped }: Reply): JobLogs {
+  if (!Array.isArray(logs)) throw unexpected('GETLOGS', 'no logs')
+  return { logs: logs as JobLogs['logs'], dropped: typeof dropped === 'number' ? dropped : 0 }
+}
+
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
 
 export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+
+export const readWorkers = (reply: Reply): WorkerInfo[] => reply.workers as WorkerInfo[]
+
+export const readNodes = (reply: Reply): NodeInfo[] => reply.nodes as NodeInfo[]
+
+export const readHealth = (reply: Reply): Health => reply.health as Health
 
 export const readMetrics = (reply: Reply): Metrics => reply.metrics as Metrics
 

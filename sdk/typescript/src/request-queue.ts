@@ -23,11 +23,19 @@ export class RequestQueue {
     if (this.#requests.delete(request)) this.#calls -= request.calls
   }
 
+  /** The first ones, at most so many. */
+  take(count: number): Request[] {
+    const taken: Request[] = []
+    for (const request of this.#requests) {
+      if (taken.length >= count) break
+      this.remove(request)
+      taken.push(request)
+    }
+    return taken
+  }
+
   takeAll(): Request[] {
-    const requests = [...this.#requests]
-    this.#requests.clear()
-    this.#calls = 0
-    return requests
+    return this.take(this.#requests.size)
   }
 }
 
@@ -35,7 +43,7 @@ export class RequestQueue {
 export class PutOffRequests {
   readonly #again: (request: Request) => void
   #requests: Request[] = []
-  #timer: NodeJS.Timeout | null = null
+  #timer: ReturnType<typeof setTimeout> | null = null
 
   constructor(again: (request: Request) => void) {
     this.#again = again

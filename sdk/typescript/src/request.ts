@@ -28,6 +28,8 @@ export abstract class Request {
   readonly timed: boolean = true
   /** May still be sent while the connection closes. */
   readonly closesUp: boolean = false
+  /** May be cut off under way: whatever the server did for it comes right by itself. */
+  readonly disposable: boolean = true
 
   state: RequestState = 'new'
   /** By `performance.now()`; 0 until the connection has taken it. */
@@ -43,7 +45,7 @@ export abstract class Request {
   earlier: Request | null = null
   later: Request | null = null
 
-  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. */
+  /** The fields after `cmd` and `reqId`: empty, or beginning with a comma. First comes what it is about: queue, id or name. */
   abstract fieldsText(nowMs: number): string
   /** Throws when the reply is no answer to it. */
   abstract accept(reply: Reply): void

@@ -23,6 +23,7 @@ export interface SessionSettings {
   readonly port: number
   readonly socketPath: string
   readonly token: string
+  readonly bigint: boolean
   readonly timeoutMs: number
 }
 
@@ -56,6 +57,7 @@ export class Session {
 
   readonly #owner: SessionOwner
   readonly #token: string
+  readonly #bigint: boolean
   readonly #socket: Socket
   readonly #reader = new LineReader(REPLY_BYTES_MAX)
   readonly #inFlight = new Map<number, Request>()
@@ -65,11 +67,12 @@ export class Session {
   #nextReqId = AUTH_REQ_ID + 1
   #fault: Error | null = null
   #garbled = false
-  #connectTimer: NodeJS.Timeout | null
+  #connectTimer: ReturnType<typeof setTimeout> | null
 
   constructor(settings: SessionSettings, owner: SessionOwner) {
     this.#owner = owner
     this.#token = settings.token
+    this.#bigint = settings.bigint
     this.#socket = createConnection(
       settings.socketPath === ''
         ? {
@@ -176,7 +179,7 @@ export class Session {
   #nextReply(): Reply | null {
     try {
       const line = this.#reader.next()
-      return line === null ? null : parseReply(line)
+      return line === null ? null : parseReply(line, this.#bigint)
     } catch (cause) {
       this.#garble(new FlashQError('protocol', 'Unparsable reply from the server', { cause }))
       return null

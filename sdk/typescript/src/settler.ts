@@ -5,12 +5,12 @@
 // 2. A failed ack is no failed job: it never turns into a FAIL.
 // 3. A result that cannot be stored (no JSON, too large) is reported and left out: the work is done all the same.
 
-import { setTimeout as pause } from 'node:timers/promises'
 import { backoffMs } from './backoff.ts'
 import { FlashQError } from './errors.ts'
-import type { FlashQ } from './flashq.ts'
+import type { FlashQClient } from './flashq.ts'
 import type { HeldJob } from './held-job.ts'
 import { LOST } from './lease-keeper.ts'
+import { pause } from './pause.ts'
 
 /** `lost`: this delivery was over before. `unsure`: reported as an error, and given up. */
 export type Settlement = 'done' | 'lost' | 'unsure'
@@ -20,11 +20,11 @@ const RETRY_MS_MAX = 5000
 const UNSTORABLE: ReadonlySet<string> = new Set(['data_too_large', 'invalid'])
 
 export class Settler {
-  readonly #client: FlashQ
+  readonly #client: FlashQClient
   readonly #stopped: AbortSignal
   readonly #failed: (error: unknown) => void
 
-  constructor(client: FlashQ, stopped: AbortSignal, failed: (error: unknown) => void) {
+  constructor(client: FlashQClient, stopped: AbortSignal, failed: (error: unknown) => void) {
     this.#client = client
     this.#stopped = stopped
     this.#failed = failed
@@ -62,7 +62,7 @@ export class Settler {
         this.#failed(error)
         if (!(error instanceof FlashQError) || !error.retryable) throw error
       }
-      await pause(backoffMs(attempt, RETRY_MS, RETRY_MS_MAX), undefined, { signal: this.#stopped })
+      await pause(backoffMs(attempt, RETRY_MS, RETRY_MS_MAX), this.#stopped)
     }
     return 'lost'
   }

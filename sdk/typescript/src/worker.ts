@@ -9,8 +9,8 @@
 //    server gave this delivery up), or, when the worker stops first, handed back.
 // 4. `error` is emitted only when somebody listens. After `stop()` nothing is left: no timer, no socket, no job.
 
-import { EventEmitter } from 'node:events'
-import { FlashQ } from './flashq.ts'
+import { Emitter } from './emitter.ts'
+import type { FlashQClient } from './flashq.ts'
 import { HeldJob } from './held-job.ts'
 import type { Job } from './job.ts'
 import { JobSource } from './job-source.ts'
@@ -25,6 +25,8 @@ export interface JobContext {
   /** Names this delivery. */
   readonly token: number | undefined
   progress(value: number, message?: string): Promise<void>
+  /** Notes a line of at most 4 KiB with the job. */
+  log(line: string): Promise<void>
 }
 
 export type Processor<T, R> = (job: Job<T>, context: JobContext) => R | Promise<R>
@@ -51,12 +53,12 @@ const STOP_MS = 30_000
 /** Acks and fails that may be under way; above it nothing more is pulled. */
 const SETTLING_MAX = 1000
 
-export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<T, R>> {
+export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T, R>> {
   readonly id: string
   readonly #settings: WorkerSettings
   readonly #queues: readonly string[]
   readonly #processor: Processor<T, R>
-  readonly #client: FlashQ
+  readonly #client: FlashQClient
   readonly #keeper: LeaseKeeper
   #source: JobSource | null = null
   #settler: Settler
@@ -71,14 +73,15 @@ export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<
   constructor(
     queues: string | readonly string[],
     processor: Processor<T, R>,
-    options: WorkerOptions = {},
+    options: WorkerOptions,
+    client: FlashQClient,
   ) {
     super()
     this.#queues = typeof queues === 'string' ? [queues] : [...new Set(queues)]
     this.#processor = processor
     this.#settings = resolveWorkerSettings(options)
     this.id = this.#settings.id
-    this.#client = new FlashQ(options)
+    this.#client = client
     this.#client.on('connect', () => this.#keeper.beatNow())
     this.#client.on('error', (fault) => this.#report(fault))
     this.#settler = this.#newSettler()
@@ -288,6 +291,7 @@ export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<
       },
       token: held.token,
       progress: (value, message) => client.progress(held.id, value, message, { token: held.token }),
+      log: (line) => client.log(held.id, line, { token: held.token }),
     }
   }
 
@@ -315,7 +319,7 @@ export class Worker<T = unknown, R = unknown> extends EventEmitter<WorkerEvents<
   /** A listener that throws is a bug of its owner: it surfaces as one, and the worker goes on. */
   #emit<K extends keyof WorkerEvents<T, R>>(name: K, ...args: WorkerEvents<T, R>[K]): void {
     try {
-      EventEmitter.prototype.emit.call(this, name, ...args)
+      this.emit(name, ...args)
     } catch (error) {
       queueMicrotask(() => {
         throw error

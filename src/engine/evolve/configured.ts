@@ -17,6 +17,16 @@ export function evolveQueueClosed(state: ShardState, no: number): void {
   state.closeQueue(state.queueOf(no))
 }
 
+/** Record `queueReset`: it has no settings any more; without jobs it is as if it had never been. */
+export function evolveQueueReset(state: ShardState, no: number): void {
+  const queue = state.queueOf(no)
+  queue.paused = false
+  queue.rate = null
+  queue.concurrency = null
+  const { ready, delayed, active, parked, dead } = queue
+  queue.used = ready.live + delayed + active + parked + dead.size > 0
+}
+
 /** Record `paused`. */
 export function evolvePaused(state: ShardState, no: number, paused: boolean): void {
   state.queueOf(no).paused = paused

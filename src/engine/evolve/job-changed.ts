@@ -1,7 +1,16 @@
 // Records of jobs that are not running: removed, evicted, promoted, parents done, retried from the DLQ; and progress.
 
 import type { JobId, Seq } from '../job-id.ts'
-import { type JobPage, JobState, openProgress, PAGE_ROWS, RowFlag, rowOf } from '../job-store.ts'
+import { JobLog } from '../job-log.ts'
+import {
+  type JobPage,
+  JobState,
+  keptBytes,
+  openProgress,
+  PAGE_ROWS,
+  RowFlag,
+  rowOf,
+} from '../job-store.ts'
 import type { ShardState } from '../shard-state.ts'
 import { forgetRun, plainRunLength } from './plain-run.ts'
 import { enqueue } from './pushed.ts'
@@ -56,7 +65,7 @@ export function evolveEvicted(state: ShardState, count: number): void {
     if (plain > 0) {
       state.finishedBytes -= forgetRun(state, page, row, plain)
     } else {
-      state.finishedBytes -= keptBytes(page, row)
+      state.finishedBytes -= keptBytes(state.jobs, page, row)
       forget(state, page, seq)
     }
     queue.finished -= Math.max(1, plain)
@@ -153,10 +162,12 @@ export function evolveProgressed(
   }
 }
 
-function keptBytes(page: JobPage, row: number): number {
-  const data = page.length[row] as number
-  const hasResult = ((page.flags[row] as number) & RowFlag.result) !== 0
-  return data + (hasResult ? (page.results?.length[row] as number) : 0)
+/** Record `logged`. */
+export function evolveLogged(state: ShardState, seq: Seq, nowMs: number, line: string): void {
+  const rare = state.jobs.openRare(state.jobs.get(seq), seq)
+  rare.logs ??= new JobLog()
+  rare.logs.add(nowMs, line)
+  state.jobs.weigh(rare)
 }
 
 /** Gives up the row and its payloads. */

@@ -1,7 +1,15 @@
 // Records of an active job's run coming to an end: completed, retried, dead-lettered, released.
 
 import type { Seq } from '../job-id.ts'
-import { type JobPage, JobState, openResults, openTokens, RowFlag, rowOf } from '../job-store.ts'
+import {
+  type JobPage,
+  JobState,
+  keptBytes,
+  openResults,
+  openTokens,
+  RowFlag,
+  rowOf,
+} from '../job-store.ts'
 import { limits } from '../limits.ts'
 import type { Queue } from '../queue.ts'
 import type { ShardState } from '../shard-state.ts'
@@ -22,7 +30,6 @@ export function evolveCompleted(
   page.state[row] = JobState.completed
   openTokens(page)[row] = nowMs
   if (page.options !== null && (page.options.ttl[row] as number) > 0) state.due.noteStale()
-  let kept = page.length[row] as number
   if (from >= 0) {
     state.payloads.put(bytes, from, to, seq, 1)
     state.payloads.addLive(state.payloads.slabNo, to - from)
@@ -31,8 +38,8 @@ export function evolveCompleted(
     results.from[row] = state.payloads.offset
     results.length[row] = to - from
     page.flags[row] = (page.flags[row] as number) | RowFlag.result
-    kept += to - from
   }
+  const kept = keptBytes(state.jobs, page, row)
   if (((page.flags[row] as number) & RowFlag.rare) !== 0) freeKey(state, page, seq, queue)
   state.finished.add(seq, nowMs, kept)
   queue.finished++

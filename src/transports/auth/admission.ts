@@ -1,15 +1,13 @@
-// Whether a principal may give a command: by its scope, by its queue, or by the queue of the jobs that it names.
+// Whether a principal may give a command that a door has read: by its scope, by its queue, or by the queue of the jobs
+// that it names. A job of a queue that the principal may not use is answered like one that does not exist.
 //
-// A job's queue never changes, so it may be asked for before the command is run. A job of a queue that the principal
-// may not use is answered like one that does not exist.
-//
-// Next: principal.ts decides; caller.ts asks
+// Next: principal.ts decides; guard.ts for frames, which also answers for a part of what they ask
 
 import type { OpName } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Caller } from '../caller.ts'
-import { frameOf } from '../wire/frames.ts'
-import { authorize, mayUse, type Principal } from './principal.ts'
+import { JobQueues } from './job-queues.ts'
+import { authorize, type Principal } from './principal.ts'
 
 /** What a command is about. */
 export interface Subject {
@@ -18,10 +16,10 @@ export interface Subject {
 }
 
 export class Admission {
-  private readonly caller: Caller
+  private readonly jobQueues: JobQueues
 
   constructor(caller: Caller) {
-    this.caller = caller
+    this.jobQueues = new JobQueues(caller)
   }
 
   /** Null: they may. A promise only where queues of jobs have to be asked for. */
@@ -36,15 +34,9 @@ export class Admission {
   }
 
   private async admitJobs(principal: Principal, ids: readonly number[]): Promise<Refusal | null> {
-    const mays = await Promise.all(ids.map((id) => this.mayUseJob(principal, id)))
-    const hidden = mays.indexOf(false)
-    return hidden < 0 ? null : refusals.jobNotFound(ids[hidden] as number)
-  }
-
-  private async mayUseJob(principal: Principal, id: number): Promise<boolean> {
-    const { line } = await this.caller.call(frameOf('GETJOB', { id }))
-    const reply = JSON.parse(line.toString()) as { ok: boolean; job?: { queue: string } | null }
-    if (!reply.ok) return false
-    return reply.job ? mayUse(principal, reply.job.queue) : true
+    const own = await this.jobQueues.ofPrincipal(principal, ids)
+    if ('code' in own) return own
+    const hidden = ids.find((id) => !own.has(id))
+    return hidden === undefined ? null : refusals.jobNotFound(hidden)
   }
 }

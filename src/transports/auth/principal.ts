@@ -3,9 +3,13 @@
 //   read     looks at jobs, queues and figures       consume  pulls jobs, and ends or extends the runs it holds
 //   produce  pushes, promotes and cancels jobs       admin    everything that changes how a queue or the server works
 //
-// A principal may hold several scopes; `admin` does not contain the others.
+// 1. A principal may hold several scopes; none contains another one, `admin` included.
+// 2. A command is refused unless the table lets it through: one without a row does not compile.
+// 3. What asks every shard is for principals of all queues, except lists that can be shown in part (guard.ts).
+//
+// Next: guard.ts for commands whose queue must be looked up; admission.ts for doors that have read the command
 
-import type { OpName } from '../../engine/op.ts'
+import { type OpName, routeOf } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 
 export const scopes = ['read', 'produce', 'consume', 'admin'] as const
@@ -25,7 +29,8 @@ export const anybody: Principal = { name: 'anybody', scopes: new Set(scopes), qu
 /** Who has not said who they are, where that is not asked. */
 export const nobody: Principal = { name: 'nobody', scopes: new Set(), queues: [] }
 
-export const scopeOf: Readonly<Record<OpName, Scope>> = {
+/** Null: a stranger may. */
+export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   PUSH: 'produce',
   PUSHB: 'produce',
   PULL: 'consume',
@@ -38,11 +43,15 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   GETSTATE: 'read',
   CANCEL: 'produce',
   PROGRESS: 'consume',
+  LOG: 'consume',
+  GETLOGS: 'read',
   PROMOTE: 'produce',
   GETPROGRESS: 'read',
   DLQ: 'read',
   RETRYDLQ: 'admin',
   PURGEDLQ: 'admin',
+  DRAIN: 'admin',
+  DELETEQUEUE: 'admin',
   SUBSCRIBE: 'read',
   UNSUBSCRIBE: 'read',
   METRICS: 'read',
@@ -58,19 +67,41 @@ export const scopeOf: Readonly<Record<OpName, Scope>> = {
   CLEARCONCURRENCY: 'admin',
   LISTQUEUES: 'read',
   LISTJOBS: 'read',
-  AUTH: 'read',
+  AUTH: null,
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
 }
 
+/** Where a reply lists things that have a queue each. */
+export interface ListedQueues {
+  readonly list: string
+  /** The key of an element that names the queue. */
+  readonly queueKey: string
+}
+
+export const listOf: ReadonlyMap<OpName, ListedQueues> = new Map([
+  ['LISTQUEUES', { list: 'queues', queueKey: 'name' }],
+  ['CRONLIST', { list: 'crons', queueKey: 'queue' }],
+  ['LISTJOBS', { list: 'jobs', queueKey: 'queue' }],
+])
+
 /** Null: they may. `queue` null: the command names none, or a job, whose queue is asked for with `mayUse`. */
 export function authorize(principal: Principal, op: OpName, queue: string | null): Refusal | null {
-  if (principal.scopes.has(scopeOf[op]) && (queue === null || mayUse(principal, queue))) return null
-  return refusals.forbidden
+  const scope = scopeOf[op]
+  if (scope === null) return null
+  if (!principal.scopes.has(scope)) return refusals.forbidden
+  if (principal.queues === null) return null
+  if (routeOf[op] === 'every') return listOf.has(op) ? null : refusals.forbidden
+  return queue === null || mayUse(principal, queue) ? null : refusals.forbidden
 }
 
 export function mayUse({ queues }: Principal, queue: string): boolean {
   return queues === null || queues.some((pattern) => matches(pattern, queue))
+}
+
+/** Nothing that it may not do. */
+export function mayAll({ scopes: held, queues }: Principal): boolean {
+  return queues === null && scopes.every((scope) => held.has(scope))
 }
 
 function matches(pattern: string, queue: string): boolean {

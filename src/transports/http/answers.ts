@@ -9,6 +9,7 @@ import type { FastifyReply } from 'fastify'
 import { limits } from '../../engine/limits.ts'
 import type { Refusal } from '../../engine/refusal.ts'
 import { type HttpRefusal, httpRefusal } from './http-refusal.ts'
+import type { Body } from './reply-lines.ts'
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -38,7 +39,7 @@ declare module 'fastify' {
  * `body`: a whole envelope. It is written past the framework, whose own way of sending costs as much as a push. What
  * else is to be in the head has been set on `reply.raw`.
  */
-export function sendBody(reply: FastifyReply, body: Buffer): FastifyReply {
+export function sendBody(reply: FastifyReply, body: Body): FastifyReply {
   reply.hijack()
   const { raw } = reply
   if (raw.destroyed) return reply
@@ -51,11 +52,8 @@ export function sendBody(reply: FastifyReply, body: Buffer): FastifyReply {
     'content-security-policy': commonHeaders['content-security-policy'],
     'x-content-type-options': commonHeaders['x-content-type-options'],
   })
-  if (body.length > limits.httpReplyBytesUnwatched) {
-    watchWrite(raw)
-    raw.end(body)
-    // One character per byte: Node joins a string with the head, and makes one write of them.
-  } else raw.end(body.toString('latin1'), 'latin1')
+  if (body.length > limits.httpReplyBytesUnwatched) watchWrite(raw)
+  raw.end(body, 'latin1')
   return reply
 }
 

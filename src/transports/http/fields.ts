@@ -91,8 +91,13 @@ export function readQuery<F extends Fields>(fields: F, from: unknown): Values<F>
   return values as Values<F>
 }
 
+const EMPTY_OBJECT = Buffer.from('{}')
+
 /** `body`: JSON text of an object, in which no payload is. Null is as if absent. */
-export function readBody<F extends Fields>(fields: F, body: Buffer): Values<F> | Refusal {
+export function readBody<F extends Fields>(
+  fields: F,
+  body: Buffer = EMPTY_OBJECT,
+): Values<F> | Refusal {
   const object = parsedObject(body)
   if (object === null) return refusals.invalid('the body is not a JSON object')
   const values: Record<string, unknown> = {}

@@ -1,62 +1,57 @@
-// Routes that are commands: admitted, run, and their reply line made a body.
+// Routes that are commands: run in the name of who asks, and their reply line made a body.
 //
-//   request ─ admission ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
+//   frame ─ auth/guard.ts ─▶ caller ─▶ reply line ─ body(line) ─▶ answer
 //
-// Jobs of an answer that does not reach its client return to their queue (`give`).
+// A push over HTTP is mostly framework; so there is no promise on this way unless somebody has to be waited for. Jobs of
+// an answer that does not reach its client return to their queue (`give`).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { OpName } from '../../engine/op.ts'
 import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
-import type { Admission, Subject } from '../auth/admission.ts'
+import type { Guard } from '../auth/guard.ts'
 import type { Answer, Caller } from '../caller.ts'
 import { sendBody, sendRefusal, setHeaders } from './answers.ts'
 import { headersOf, statusOf } from './http-refusal.ts'
-import { codeOf, isOk } from './reply-lines.ts'
+import { bodyOf } from './json-bodies.ts'
+import { type Body, codeOf, isOk, refusedBody } from './reply-lines.ts'
 
 /** What an answer's line becomes. */
-export type BodyOf = (line: Buffer) => Buffer
+export type BodyOf = (line: Buffer) => Body
 
 export class HttpCommands {
   private readonly caller: Caller
-  private readonly admission: Admission
+  private readonly access: Guard
 
-  constructor(caller: Caller, admission: Admission) {
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
-    this.admission = admission
+    this.access = access
   }
 
-  /** Null: the principal may. */
-  async admit(request: FastifyRequest, op: OpName, subject: Subject): Promise<Refusal | null> {
-    const verdict = this.admission.admit(request.principal, op, subject)
-    return verdict === null ? null : await verdict
-  }
-
-  call(frame: Buffer): Promise<Answer> {
-    return this.caller.call(frame)
-  }
-
-  /** The whole way of a command that hands nothing out. */
-  async run(
+  /**
+   * The whole way of a command that hands nothing out, given in the name of the request's principal. `failed`: what to
+   * do with a refusal's line.
+   */
+  run(
     request: FastifyRequest,
     reply: FastifyReply,
-    op: OpName,
-    subject: Subject,
     frame: Buffer | Refusal,
     body: BodyOf,
-  ): Promise<FastifyReply> {
-    const refusal = await this.admit(request, op, subject)
-    if (refusal !== null) return sendRefusal(reply, refusal)
-    if (!Buffer.isBuffer(frame)) return sendRefusal(reply, frame)
-    const { line } = await this.caller.call(frame)
-    return isOk(line) ? sendBody(reply, body(line)) : sendRefused(reply, line)
+    failed: (reply: FastifyReply, line: Buffer) => void = sendRefused,
+  ): void {
+    if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
+    this.access.ask(request.principal, frame, ({ line }) => {
+      if (isOk(line)) sendBody(reply, body(line))
+      else failed(reply, line)
+    })
+    // The frame has been read, or copied.
+    bodyOf(request)?.giveBack()
   }
 
   /** The answer to a pull. */
-  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): FastifyReply {
+  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): void {
     if (!isOk(line)) return sendRefused(reply, line)
     if (handed !== null) this.returnUnlessWritten(reply, handed)
-    return sendBody(reply, body(line))
+    sendBody(reply, body(line))
   }
 
   private returnUnlessWritten(reply: FastifyReply, handed: Unwritten): void {
@@ -69,8 +64,8 @@ export class HttpCommands {
 }
 
 /** A refusal's line is a body as it is. */
-export function sendRefused(reply: FastifyReply, line: Buffer): FastifyReply {
+export function sendRefused(reply: FastifyReply, line: Buffer): void {
   const code = codeOf(line) as RefusalCode
   setHeaders(reply, headersOf(code))
-  return sendBody(reply.code(statusOf[code]), line)
+  sendBody(reply.code(statusOf[code]), refusedBody(line))
 }

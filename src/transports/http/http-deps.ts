@@ -6,7 +6,7 @@
 //
 //   access             who may ask                       the handler must
 //   a scope            a principal with that scope       look at `mayUse` when it names queues
-//   'token' (default)  any principal                     ask `admission.admit(request.principal, …)` per command
+//   'token' (default)  any principal                     run commands by `commands` or `access`, which look at it
 //   'public'           everybody, any page of a browser  show nothing that is secret
 //   'own'              nobody has been looked at         call `origins.refuses` and `bearer.principalOf` itself
 //
@@ -20,6 +20,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock, DoorPorts, Gate } from '../../engine/ports.ts'
 import type { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Guard } from '../auth/guard.ts'
 import type { Principal, Scope } from '../auth/principal.ts'
 import type { Caller } from '../caller.ts'
 import type { Log } from '../log.ts'
@@ -63,6 +64,8 @@ export interface HttpDeps {
   readonly config: HttpConfig
   readonly caller: Caller
   readonly admission: Admission
+  /** Runs frames in the name of a principal. */
+  readonly access: Guard
   readonly auth: Authenticator
   readonly gate: Gate
   readonly clock: Clock
@@ -84,6 +87,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before the handler runs, except where `access` is `public` or `own`: there it is nobody's. */
     principal: Principal
+    /** Longest body, in bytes. */
+    bodyMax: number
   }
   interface FastifyContextConfig {
     access?: Access

@@ -9,7 +9,14 @@
 // 1. No request is routed that the guard has not let through, and no handler runs that `access` does not allow.
 // 2. While it drains, waiting pulls end, answers say `connection: close`, and connections without a request are closed.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, {
   type FastifyError,
@@ -22,10 +29,12 @@ import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
+import type { Certificates } from '../tls/certificates.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
 import {
   commonHeaders,
@@ -37,8 +46,8 @@ import {
 } from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
-import type { HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
-import { answerError, answerErrors } from './http-errors.ts'
+import type { Access, HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
+import { answerError, answerErrors, type Look } from './http-errors.ts'
 import { takeJsonBodies } from './json-bodies.ts'
 import { LongPolls } from './long-polls.ts'
 import { describeRoutes } from './openapi.ts'
@@ -56,10 +65,13 @@ export interface HttpDoorOptions {
   readonly config: HttpConfig
   readonly caller: Caller
   readonly auth: Authenticator
+  readonly guard: Guard
   readonly gate: Gate
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl
+  /** Null: plain text. */
+  readonly certificates: Certificates | null
   /** Routes besides those of `routes.ts`. */
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
@@ -84,10 +96,13 @@ export class HttpDoor implements Door {
   private readonly times: HttpTimes
   private readonly sockets = new Set<Socket>()
   private readonly ending: Ending = { now: false }
+  private readonly certificates: Certificates | null
+  private unfollow: (() => void) | null = null
 
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
     this.times = options.times ?? httpTimes
+    this.certificates = options.certificates
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
       forceCloseConnections: 'idle',
@@ -116,6 +131,7 @@ export class HttpDoor implements Door {
     await this.app.close()
     clearInterval(sweep)
     clearTimeout(timer)
+    this.unfollow?.()
   }
 
   private build(plugins: readonly RoutePlugin[]): void {
@@ -126,12 +142,17 @@ export class HttpDoor implements Door {
     // Bodies are read by the scanner, and replies are bytes: schemas describe, and do nothing.
     app.setValidatorCompiler(() => () => true)
     app.setSerializerCompiler(() => JSON.stringify)
-    // `lookAt` sets it before anybody reads it.
+    // Set for each request by its `Look`.
     app.decorateRequest('principal', null as unknown as Principal)
+    app.decorateRequest('bodyMax', 0)
     app.decorate('ending', this.ending)
     takeJsonBodies(app)
-    answerErrors(app, paths)
-    app.addHook('onRequest', (request, reply, done) => this.lookAt(request, reply, done))
+    answerErrors(app, paths, this.lookFor('token'))
+    // One hook per route, which knows what the route is: the framework would make an object of it per request.
+    app.addHook('onRoute', (route) => {
+      const look = this.lookFor(route.config?.access ?? 'token', route.bodyLimit)
+      route.onRequest = [look, ...[route.onRequest ?? []].flat()]
+    })
     // Of answers that the framework sends; `sendBody` does it by itself.
     app.addHook('onSend', (_request, reply, _payload, sent) => {
       for (const [name, value] of Object.entries(commonHeaders)) {
@@ -154,31 +175,30 @@ export class HttpDoor implements Door {
   private server(handler: (request: IncomingMessage, response: ServerResponse) => void): Server {
     const { headersMs, requestMs, checkEveryMs } = this.times
     const { guard, config } = this.deps
-    const server = createServer(
-      {
-        headersTimeout: headersMs,
-        requestTimeout: requestMs,
-        connectionsCheckingInterval: checkEveryMs,
-        keepAliveTimeout: limits.httpKeepAliveMs,
-        maxHeaderSize: limits.httpHeaderBytesMax,
-        noDelay: true,
-        // The guard answers in our own words.
-        requireHostHeader: false,
-      },
-      (request, response) => {
-        const refusal = guard.check(request)
-        if (refusal === null) return handler(request, response)
-        const { status, headers, body } = refusal
-        response.writeHead(status, {
-          ...commonHeaders,
-          ...headers,
-          ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
-          'content-length': body.length,
-          ...(status === 204 ? {} : { connection: 'close' }),
-        })
-        response.end(body)
-      },
-    )
+    const options = {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: limits.httpKeepAliveMs,
+      maxHeaderSize: limits.httpHeaderBytesMax,
+      noDelay: true,
+      // The guard answers in our own words.
+      requireHostHeader: false,
+    }
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      const refusal = guard.check(request)
+      if (refusal === null) return handler(request, response)
+      const { status, headers, body } = refusal
+      response.writeHead(status, {
+        ...commonHeaders,
+        ...headers,
+        ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
+        'content-length': body.length,
+        ...(status === 204 ? {} : { connection: 'close' }),
+      })
+      response.end(body)
+    }
+    const server = this.secure(options, listener) ?? createServer(options, listener)
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
@@ -192,30 +212,38 @@ export class HttpDoor implements Door {
     return server
   }
 
-  private lookAt(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  /** Null where nothing is encrypted. */
+  private secure(options: object, listener: RequestListener): Server | null {
+    const { certificates } = this
+    if (certificates === null) return null
+    const server = createSecureServer({ ...options, ...certificates.current() }, listener)
+    this.unfollow = certificates.onChange((changed) => server.setSecureContext(changed))
+    return server
+  }
+
+  private lookFor(access: Access, bodyMax: number = limits.httpBodyBytesMax): Look {
     const { origins, bearer } = this.deps
-    request.principal = nobody
-    const { headers } = request.raw
-    const access = request.routeOptions.config.access ?? 'token'
-    if (access === 'public') return done()
-    if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
-    if (access === 'own') return done()
-    if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
-    const verdict = bearer.principalOf(
-      headers.authorization,
-      request.raw.socket.remoteAddress ?? null,
-    )
-    if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
-    if (access !== 'token' && !verdict.scopes.has(access)) {
-      return void sendRefusal(reply, refusals.forbidden)
+    return (request, reply, done) => {
+      request.principal = nobody
+      request.bodyMax = bodyMax
+      if (access === 'public') return done()
+      const { headers, socket } = request.raw
+      if (headers.origin !== undefined) setHeaders(reply, origins.corsHeaders(headers) ?? {})
+      if (access === 'own') return done()
+      if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
+      const verdict = bearer.principalOf(headers.authorization, socket.remoteAddress ?? null)
+      if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+      if (access !== 'token' && !verdict.scopes.has(access)) {
+        return void sendRefusal(reply, refusals.forbidden)
+      }
+      request.principal = verdict
+      done()
     }
-    request.principal = verdict
-    done()
   }
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, auth, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
   const admission = new Admission(caller)
@@ -232,8 +260,9 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     guard: new RequestGuard(hosts, origins),
     origins,
     bearer: new Bearer(auth),
-    commands: new HttpCommands(caller, admission),
-    polls: new LongPolls(caller),
+    access,
+    commands: new HttpCommands(caller, access),
+    polls: new LongPolls(caller, access),
   }
 }
 

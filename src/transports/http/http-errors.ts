@@ -7,17 +7,25 @@ import { sendHttpRefusal, sendRefusal, setHeaders } from './answers.ts'
 import { refusedByHttp } from './http-refusal.ts'
 import type { RoutePaths } from './route-paths.ts'
 
-export function answerErrors(app: FastifyInstance, paths: RoutePaths): void {
+/** What every request is asked before its handler; `done` when it may go on. */
+export type Look = (request: FastifyRequest, reply: FastifyReply, done: () => void) => void
+
+/** `look`: at requests that have no route. */
+export function answerErrors(app: FastifyInstance, paths: RoutePaths, look: Look): void {
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
-  app.setNotFoundHandler((request, reply) => {
-    const methods = paths.methodsOf(request.raw.url ?? '')
-    return methods.length === 0
-      ? sendHttpRefusal(reply, refusedByHttp('not_found', 'No such route'))
-      : sendHttpRefusal(
-          reply,
-          refusedByHttp('method_not_allowed', 'Method not allowed', { allow: methods.join(', ') }),
-        )
-  })
+  app.setNotFoundHandler((request, reply) =>
+    look(request, reply, () => {
+      const methods = paths.methodsOf(request.raw.url ?? '')
+      sendHttpRefusal(
+        reply,
+        methods.length === 0
+          ? refusedByHttp('not_found', 'No such route')
+          : refusedByHttp('method_not_allowed', 'Method not allowed', {
+              allow: methods.join(', '),
+            }),
+      )
+    }),
+  )
 }
 
 /** Also for errors before a route is known. */
@@ -35,7 +43,7 @@ export function answerError(
         refusedByHttp('unsupported_media_type', 'The body must be application/json in UTF-8'),
       )
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return sendRefusal(reply, refusals.frameTooLarge(request.routeOptions.bodyLimit))
+      return sendRefusal(reply, refusals.frameTooLarge(request.bodyMax))
     case 'FST_ERR_BAD_URL':
       return sendHttpRefusal(
         reply,

@@ -8,58 +8,52 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../../engine/limits.ts'
+import type { Guard } from '../auth/guard.ts'
+import type { Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
 
 export class LongPolls {
   private readonly caller: Caller
-  /** Ends one of them. */
+  private readonly access: Guard
+  /** Each ends one of them. */
   private readonly waiting = new Set<() => void>()
   private readonly bySocket = new Map<Socket, number>()
   private isOver = false
 
-  constructor(caller: Caller) {
+  constructor(caller: Caller, access: Guard) {
     this.caller = caller
-  }
-
-  get size(): number {
-    return this.waiting.size
+    this.access = access
   }
 
   /** Whether the connection has as many as it may have. */
-  isFull(response: ServerResponse): boolean {
-    const { socket } = response
+  isFull({ socket }: ServerResponse): boolean {
     return socket !== null && (this.bySocket.get(socket) ?? 0) >= limits.pollsPerConnectionMax
   }
 
-  /** Null: it was ended before there was an answer. */
-  async wait(frame: Buffer, response: ServerResponse): Promise<Answer | null> {
-    const { caller } = this
+  /** `done` is called once; null: it was ended before there was an answer. */
+  wait(
+    principal: Principal,
+    frame: Buffer,
+    response: ServerResponse,
+    done: (answer: Answer | null) => void,
+  ): void {
     const { socket } = response
-    if (this.isOver || response.destroyed || socket === null) return null
-    const session = caller.begin()
-    let isAnswered = false
-    let end: () => void = () => undefined
-    const ended = new Promise<null>((resolve) => {
-      end = () => {
-        if (isAnswered) return
-        caller.end(session)
-        resolve(null)
-      }
-    })
+    if (this.isOver || response.destroyed || socket === null) return done(null)
+    const session = this.caller.begin()
+    const settle = (answer: Answer | null): void => {
+      response.off('close', end)
+      this.waiting.delete(end)
+      this.left(socket)
+      done(answer)
+    }
+    const end = (): void => {
+      this.caller.end(session)
+      settle(null)
+    }
     this.waiting.add(end)
     this.bySocket.set(socket, (this.bySocket.get(socket) ?? 0) + 1)
     response.once('close', end)
-    const answer = await Promise.race([
-      caller.call(frame, session).then((given) => {
-        isAnswered = true
-        return given
-      }),
-      ended,
-    ])
-    response.off('close', end)
-    this.waiting.delete(end)
-    this.left(socket)
-    return answer
+    this.access.ask(principal, frame, settle, session)
   }
 
   /** None waits from now on. */

@@ -9,9 +9,12 @@
 //
 // A line begins with `{"ok":true`, and ends without its newline. A `reqId` that came in a body is skipped.
 
-const DATA = Buffer.from('{"ok":true,"data":')
-const DATA_OPEN = Buffer.from('{"ok":true,"data":{')
-const CLOSE = Buffer.from('}')
+import { limits } from '../../engine/limits.ts'
+
+/** A string has one character per byte: Node joins it with the head of the answer, and no buffer is made. */
+export type Body = string | Buffer
+
+const DATA = '{"ok":true,"data":'
 const REQ_ID = Buffer.from('"reqId":')
 const STATE = Buffer.from(',"state":"')
 const CODE = Buffer.from(',"code":"')
@@ -35,63 +38,68 @@ export function codeOf(line: Buffer): string {
   return line.toString('latin1', at, line.length - 2)
 }
 
-/** The one value of the line. */
-export function valueBody(line: Buffer): Buffer {
-  return Buffer.concat([DATA, line.subarray(firstValue(line))])
+/** The one value of the line; what is behind it stays beside the data. */
+export function valueBody(line: Buffer): Body {
+  return joined(DATA, line, firstValue(line), line.length, '')
 }
 
 /** All that the line says. */
-export function fieldsBody(line: Buffer): Buffer {
-  return Buffer.concat([DATA_OPEN, line.subarray(firstKey(line)), CLOSE])
+export function fieldsBody(line: Buffer): Body {
+  return joined(`${DATA}{`, line, firstKey(line), line.length, '}')
 }
 
 /** The number in a list of one. */
-export function countBody(line: Buffer): Buffer {
+export function countBody(line: Buffer): Body {
   const from = firstValue(line) + 1
-  return Buffer.concat([DATA, line.subarray(from, line.indexOf(']', from)), CLOSE])
+  return joined(DATA, line, from, line.indexOf(']', from), '}')
 }
 
 /** The number in a list of one, and the refusals of single items. */
-export function countsBody(line: Buffer): Buffer {
+export function countsBody(line: Buffer): Body {
   const from = firstValue(line) + 1
   const to = line.indexOf(']', from)
-  return Buffer.concat([
-    DATA_OPEN,
-    Buffer.from('"count":'),
-    line.subarray(from, to),
-    line.subarray(to + 1),
-    CLOSE,
-  ])
+  const count = line.toString('latin1', from, to)
+  return joined(`${DATA}{"count":${count}`, line, to + 1, line.length, '}')
 }
 
 /** The job alone, which is there. */
-export function jobBody(line: Buffer): Buffer {
-  return Buffer.concat([DATA, line.subarray(firstValue(line), line.lastIndexOf(STATE)), CLOSE])
+export function jobBody(line: Buffer): Body {
+  return joined(DATA, line, firstValue(line), line.lastIndexOf(STATE), '}')
 }
 
 /** The job with what is beside it; when it is gone, what is beside it. */
-export function flatJobBody(line: Buffer): Buffer {
+export function flatJobBody(line: Buffer): Body {
   const from = firstValue(line)
   const to = valueEnd(line, from)
-  if (line[from] === LETTER_N) {
-    return Buffer.concat([DATA_OPEN, line.subarray(to + 1), CLOSE])
-  }
-  return Buffer.concat([DATA, line.subarray(from, to - 1), line.subarray(to), CLOSE])
+  if (line[from] === LETTER_N) return joined(`${DATA}{`, line, to + 1, line.length, '}')
+  const job = line.toString('latin1', from, to - 1)
+  return joined(DATA + job, line, to, line.length, '}')
 }
 
 /** Progress and message as a pair. No payload is in it. */
-export function progressBody(line: Buffer): Buffer {
+export function progressBody(line: Buffer): Body {
   const { progress } = JSON.parse(line.toString()) as {
     progress: { progress: number; message: string | null }
   }
   const pair = JSON.stringify([progress.progress, progress.message])
-  return Buffer.concat([DATA, Buffer.from(pair), CLOSE])
+  return Buffer.from(`${DATA}${pair}}`)
 }
 
 /** The value behind `"result":`, which is the second of the line. */
-export function resultBody(line: Buffer): Buffer {
+export function resultBody(line: Buffer): Body {
   const comma = valueEnd(line, firstValue(line))
-  return Buffer.concat([DATA, line.subarray(line.indexOf(COLON, comma) + 1)])
+  return joined(DATA, line, line.indexOf(COLON, comma) + 1, line.length, '')
+}
+
+/** Of a refusal: it is a body as it is. */
+export function refusedBody(line: Buffer): Body {
+  return joined('', line, 0, line.length, '')
+}
+
+function joined(head: string, line: Buffer, from: number, to: number, tail: string): Body {
+  if (to - from <= limits.httpReplyBytesUnwatched)
+    return head + line.toString('latin1', from, to) + tail
+  return Buffer.concat([Buffer.from(head, 'latin1'), line.subarray(from, to), Buffer.from(tail)])
 }
 
 function firstKey(line: Buffer): number {

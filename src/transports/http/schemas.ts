@@ -113,6 +113,10 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   },
   { $id: 'JobState', ...objectOf({ id: uint, state }) },
   {
+    $id: 'JobLogs',
+    ...objectOf({ id: uint, logs: listOf(objectOf({ at, line: text })), dropped: uint }),
+  },
+  {
     $id: 'Batch',
     ...objectOf({ ids: listOf(uint), errors: listOf(itemRefusal) }, ['ids']),
   },

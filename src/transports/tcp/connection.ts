@@ -26,77 +26,55 @@
 import type { Socket } from 'node:net'
 import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
-import { Op, opNames, routeOf } from '../../engine/op.ts'
-import {
-  ALL_QUEUES,
-  type Clock,
-  type Gate,
-  type Reply,
-  type Session,
-  type Unwritten,
-  type WireCodec,
-} from '../../engine/ports.ts'
-import { checkQueueName } from '../../engine/queue-name.ts'
+import type { Session, Unwritten } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import type { Authenticator } from '../auth/authenticator.ts'
-import type { Log } from '../log.ts'
+import type { Principal } from '../auth/principal.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import type { Arriving } from './arriving.ts'
 import { Asked, askedBy, lookAt, UNSURE } from './first-look.ts'
-import { keepPull, pullAfter } from './kept-pull.ts'
+import { keepPull, pullNow } from './kept-pull.ts'
 import { type Host, Leaving } from './leaving.ts'
-import { type Moves, writeState } from './moving.ts'
+import { writeState } from './moving.ts'
 import { Output } from './output.ts'
+import { answerOwn, isOwnCommand, type Speaker } from './own-commands.ts'
 import { readInto } from './read-buffer.ts'
-import { ReplyQueue, type ReplyQueueOwner, type Slot } from './reply-queue.ts'
+import { ReplyQueue, type ReplyQueueOwner } from './reply-queue.ts'
+import type { ConnectionServices, Owner } from './services.ts'
+import { Standing } from './standing.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** How long a peer that we have finished with may keep its side open. */
 const LINGER_MS = 2000
 const KEEP_ALIVE_MS = 30_000
+/** How long a peer whose token is gone may take to read what it is owed. */
+const EXPEL_MS = 300
 /** What `readFirst` says of a frame that it has answered. */
 const ANSWERED = -2
-
-export interface ConnectionServices {
-  readonly gate: Gate
-  readonly codec: WireCodec
-  readonly auth: Authenticator
-  readonly log: Log
-  readonly clock: Clock
-  readonly frameBytesMax: number
-  /** Null where there is no other worker to go to. */
-  readonly moves: Moves | null
-}
-
-/** What becomes of a connection. */
-export interface Owner {
-  closed(connection: Connection): void
-  /** It is on its way to another worker, … */
-  leaves(connection: Connection): void
-  /** … and arrived there, or was lost. */
-  left(): void
-}
 
 /** Scratch of all connections: valid from a scan to the end of the same frame. */
 const command = new Command()
 
-export class Connection implements ReplyQueueOwner, Host {
+export class Connection implements ReplyQueueOwner, Host, Speaker {
   readonly session: Session
   readonly output: Output
   readonly replies: ReplyQueue
   readonly subscriptions: Subscriptions
   private readonly socket: Socket
   private readonly services: ConnectionServices
-  private readonly owner: Owner
+  private readonly owner: Owner<Connection>
   private readonly framer: Framer
   private state: 'open' | 'leaving' | 'finishing' | 'ended' | 'closed' = 'open'
   private leaving: Leaving | null = null
-  private authed: boolean
+  private readonly standing: Standing
   /** The peer sends no more. */
   private inputEnded = false
   /** Reading has stopped; frames may be left in the framer. */
   private stalled = false
+  /** A frame waits for what it must be asked of: no later one runs before it. */
+  private checking = false
+  /** What is left in the framer is in memory of its own. */
+  private isKept = false
   /** Our own frames are running: their replies are flushed when they are through. */
   private inTurn = false
   private wakeScheduled = false
@@ -109,15 +87,17 @@ export class Connection implements ReplyQueueOwner, Host {
     socket: Socket,
     session: Session,
     services: ConnectionServices,
-    owner: Owner,
+    owner: Owner<Connection>,
     arriving: Arriving | null,
   ) {
     this.socket = readInto(socket, (bytes, length) => this.data(bytes, length))
     this.session = session
     this.services = services
     this.owner = owner
-    this.authed = arriving?.state.authed ?? !services.auth.required
-    this.framer = new Framer(this.authed ? services.frameBytesMax : limits.frameBytesMaxBeforeAuth)
+    this.standing = new Standing(services.auth, arriving?.state.standing)
+    this.framer = new Framer(
+      this.principal === null ? limits.frameBytesMaxBeforeAuth : services.frameBytesMax,
+    )
     this.output = new Output(this.socket, () => this.progressed())
     this.replies = new ReplyQueue(this.output, this)
     this.subscriptions = arriving?.subscriber ?? new Subscriptions(services.gate)
@@ -132,6 +112,7 @@ export class Connection implements ReplyQueueOwner, Host {
     socket.on('error', (error) => this.failed(error))
     socket.on('close', () => this.closed())
     this.subscriptions.attach(this.output, () => this.replied())
+    this.standing.wait(this.services.authTimeoutMs, () => this.expel(refusals.authRequired))
     if (arriving !== null) this.resume(arriving)
   }
 
@@ -165,6 +146,29 @@ export class Connection implements ReplyQueueOwner, Host {
     this.socket.destroy()
   }
 
+  /** Ends it when a token that it lives by is gone. */
+  checkStanding(): void {
+    if (this.standing.isOver) this.expel(refusals.authInvalid)
+  }
+
+  get principal(): Principal | null {
+    return this.standing.principal
+  }
+
+  get address(): string | null {
+    return this.socket.remoteAddress ?? null
+  }
+
+  becomes(principal: Principal): void {
+    if (this.principal === null) this.owner.knows(this)
+    this.standing.take(principal)
+    this.framer.frameBytesMax = this.services.frameBytesMax
+  }
+
+  isThrottled(): void {
+    this.finish(null)
+  }
+
   replied(): void {
     if (!this.inTurn) this.schedule()
   }
@@ -177,8 +181,8 @@ export class Connection implements ReplyQueueOwner, Host {
     const { codec, clock } = this.services
     const nowMs = clock.nowMs()
     return writeState({
-      authed: this.authed,
-      owed: this.replies.pack((slot) => lineNow(slot, codec, nowMs)),
+      standing: this.standing.keys(),
+      owed: this.replies.pack((slot) => pullNow(slot, codec, nowMs)),
       rest: this.framer.left(),
       subscriptions: this.subscriptions.all(),
     })
@@ -190,6 +194,7 @@ export class Connection implements ReplyQueueOwner, Host {
     this.leaving = null
     this.framer.close()
     this.replies.abandon()
+    this.standing.endWait()
     socket.removeAllListeners()
     socket.on('error', () => undefined)
     // The session goes on elsewhere, so it is not closed here.
@@ -220,6 +225,7 @@ export class Connection implements ReplyQueueOwner, Host {
 
   private resume({ state }: Arriving): void {
     this.replies.unpack(state.owed, this.services.clock.nowMs())
+    if (this.standing.isOver) return this.expel(refusals.authInvalid)
     this.askPullsAgain()
     this.framer.feed(state.rest)
     this.run()
@@ -230,7 +236,7 @@ export class Connection implements ReplyQueueOwner, Host {
     const { gate, codec, clock } = this.services
     const nowMs = clock.nowMs()
     for (const slot of this.replies.waiting()) {
-      const line = lineNow(slot, codec, nowMs)
+      const line = pullNow(slot, codec, nowMs)
       gate.submit(line, 0, line.length - 1, slot, this.session)
     }
   }
@@ -241,6 +247,7 @@ export class Connection implements ReplyQueueOwner, Host {
       return
     }
     if (this.stalled) throw new Error('a chunk came while reading was stopped')
+    this.isKept = false
     this.framer.feed(bytes, length)
     this.run()
   }
@@ -254,12 +261,12 @@ export class Connection implements ReplyQueueOwner, Host {
   private run(): void {
     const { framer } = this
     this.inTurn = true
-    let crowded = this.isCrowded()
-    while (!crowded && this.state === 'open' && framer.next()) {
+    let mustWait = this.mustWait()
+    while (!mustWait && this.state === 'open' && framer.next()) {
       this.frame(framer.bytes, framer.from, framer.to)
-      crowded = this.isCrowded()
+      mustWait = this.mustWait()
     }
-    if (this.state === 'open') this.afterFrames(crowded)
+    if (this.state === 'open') this.afterFrames(mustWait)
     this.output.flush()
     this.services.gate.turnEnded()
     this.output.flush()
@@ -268,13 +275,14 @@ export class Connection implements ReplyQueueOwner, Host {
     this.settle()
   }
 
-  private afterFrames(crowded: boolean): void {
+  private afterFrames(mustWait: boolean): void {
     const { framer } = this
     if (framer.tooLarge) {
       this.refuseAndFinish(refusals.frameTooLarge(framer.frameBytesMax))
-    } else if (crowded) {
+    } else if (mustWait) {
       this.stalled = true
-      framer.keep()
+      if (!this.isKept) framer.keep()
+      this.isKept = true
       this.socket.pause()
     } else if (this.inputEnded) {
       if (framer.end()) this.frame(framer.bytes, framer.from, framer.to)
@@ -283,8 +291,10 @@ export class Connection implements ReplyQueueOwner, Host {
     }
   }
 
-  private isCrowded(): boolean {
+  /** No further frame may run now. */
+  private mustWait(): boolean {
     return (
+      this.checking ||
       this.replies.owed >= limits.inFlightPerConnectionMax ||
       this.owedBytes() > limits.outgoingBytesHigh
     )
@@ -292,6 +302,7 @@ export class Connection implements ReplyQueueOwner, Host {
 
   private hasRoom(): boolean {
     return (
+      !this.checking &&
       this.replies.owed <= limits.inFlightPerConnectionMax / 2 &&
       this.owedBytes() <= limits.outgoingBytesHigh / 2
     )
@@ -302,7 +313,7 @@ export class Connection implements ReplyQueueOwner, Host {
   }
 
   private frame(bytes: Buffer, from: number, to: number): void {
-    let asked: number = this.authed ? lookAt(bytes, from) : UNSURE
+    let asked: number = this.standing.isTrusted ? lookAt(bytes, from) : UNSURE
     if (asked === UNSURE) {
       asked = this.readFirst(bytes, from, to)
       if (asked === ANSWERED) return
@@ -319,51 +330,46 @@ export class Connection implements ReplyQueueOwner, Host {
   /** Reads a frame that may be for the connection itself. Answers it, or says what it asks of the gate. */
   private readFirst(bytes: Buffer, from: number, to: number): Asked | typeof ANSWERED {
     const { codec } = this.services
-    if (this.authed && codec.peek(bytes, from, to, command)) return askedBy(command.op)
+    const { principal, isTrusted } = this.standing
+    if (isTrusted && codec.peek(bytes, from, to, command)) return askedBy(command.op)
     const refusal = codec.scan(bytes, from, to, command)
-    const isOwn = refusal === null && isOwnCommand(command.op)
-    if (refusal === null && this.authed && !isOwn) return askedBy(command.op)
+    if (refusal === null && principal !== null && !isOwnCommand(command.op)) {
+      return isTrusted ? askedBy(command.op) : this.readGuarded(principal, bytes, from, to)
+    }
     const slot = this.replies.next(Asked.other)
     const reply = codec.reply(command, slot)
     if (refusal !== null) reply.refused(refusal)
-    else if (command.op === Op.AUTH) this.authenticate(command.secret, reply)
-    else if (!this.authed) reply.refused(refusals.authRequired)
-    else if (command.op === Op.SUBSCRIBE) this.subscribe(command, reply)
-    else this.unsubscribe(command, reply)
+    else answerOwn(command, reply, this, this.services.auth)
     this.replies.settle(slot)
     return ANSWERED
   }
 
-  private authenticate(secret: string, reply: Reply): void {
-    const { auth, frameBytesMax, log } = this.services
-    const address = this.socket.remoteAddress ?? null
-    const verdict = auth.attempt(secret, address)
-    switch (verdict) {
-      case 'invalid':
-        reply.refused(refusals.authInvalid)
-        return
-      case 'throttled':
-        log.warn({ address }, 'too many failed attempts to authenticate')
-        reply.refused(refusals.authThrottled)
-        this.finish(null)
-        return
-      default:
-        this.authed = true
-        this.framer.frameBytesMax = frameBytesMax
-        reply.ok()
+  /** The same of a frame that has been scanned, of a principal that may not do everything. */
+  private readGuarded(
+    principal: Principal,
+    bytes: Buffer,
+    from: number,
+    to: number,
+  ): Asked | typeof ANSWERED {
+    const { codec, guard } = this.services
+    const verdict = guard.check(principal, command)
+    if (verdict === 'runs') return askedBy(command.op)
+    const slot = this.replies.next(Asked.other)
+    if (verdict === 'asks') {
+      this.checking = true
+      const line = bytes.subarray(from, to)
+      void guard.run(principal, line, slot, this.session).then(() => this.checked())
+    } else {
+      codec.reply(command, slot).refused(verdict)
     }
+    this.replies.settle(slot)
+    return ANSWERED
   }
 
-  private subscribe({ queue, events }: Command, reply: Reply): void {
-    const refusal = this.subscriptions.add(queue, events, () => reply.ok())
-    if (refusal !== null) reply.refused(refusal)
-  }
-
-  private unsubscribe({ queue }: Command, reply: Reply): void {
-    const refusal = queue === ALL_QUEUES ? null : checkQueueName(queue)
-    if (refusal !== null) return reply.refused(refusal)
-    this.subscriptions.remove(queue)
-    reply.ok()
+  private checked(): void {
+    this.checking = false
+    this.services.gate.turnEnded()
+    this.schedule()
   }
 
   private refuseAndFinish(refusal: Refusal): void {
@@ -374,14 +380,22 @@ export class Connection implements ReplyQueueOwner, Host {
     this.finish(null)
   }
 
+  /** It is over, and the peer is told why. */
+  private expel(refusal: Refusal): void {
+    if (this.state === 'leaving') this.stay()
+    if (this.state !== 'open') return
+    if (this.principal === null) this.refuseAndFinish(refusal)
+    else this.finish(refusal)
+    this.cutOffAfter(EXPEL_MS)
+    this.schedule()
+  }
+
   /** No more frames are run. Waiting pulls end with `refusal`, or as if their wait were over. */
   private finish(refusal: Refusal | null): void {
     if (this.state !== 'open') return
     this.state = 'finishing'
     this.endSession()
-    this.replies.cancelPulls((slot) => {
-      answerCancelled(slot, refusal)
-    })
+    this.replies.cancelPulls(refusal)
     // What still comes is discarded: without reading, the end of input would not be seen.
     if (this.stalled) this.socket.resume()
     this.stalled = false
@@ -435,8 +449,11 @@ export class Connection implements ReplyQueueOwner, Host {
 
   /** Everything is sent. The peer gets a while to see it and to close; closing first might cut it off. */
   private linger(): void {
-    if (this.state === 'closed') return
-    this.lingerTimer = setTimeout(() => this.socket.destroy(), LINGER_MS)
+    if (this.state !== 'closed' && this.lingerTimer === null) this.cutOffAfter(LINGER_MS)
+  }
+
+  private cutOffAfter(ms: number): void {
+    this.lingerTimer = setTimeout(() => this.socket.destroy(), ms)
     this.lingerTimer.unref()
   }
 
@@ -470,6 +487,7 @@ export class Connection implements ReplyQueueOwner, Host {
     const { gate } = this.services
     if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
     this.leaving?.cancel()
+    this.standing.endWait()
     this.framer.close()
     for (const handed of this.output.abandon()) gate.giveBack(handed)
     for (const handed of this.replies.abandon()) gate.giveBack(handed)
@@ -477,22 +495,4 @@ export class Connection implements ReplyQueueOwner, Host {
     gate.turnEnded()
     this.owner.closed(this)
   }
-}
-
-function isOwnCommand(op: number): boolean {
-  const name = opNames[op]
-  return name !== undefined && routeOf[name] === 'connection'
-}
-
-function answerCancelled(slot: Slot, refusal: Refusal | null): void {
-  const out = slot.open()
-  if (refusal !== null) writeRefusal(out, refusal)
-  else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
-  slot.close(null)
-}
-
-/** The frame of a pull that waits, with what is left of its `wait`. */
-function lineNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
-  if (line === null) throw new Error('a pull waits whose frame was not kept')
-  return pullAfter(codec, line, nowMs - keptMs)
 }

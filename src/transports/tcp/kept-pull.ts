@@ -6,6 +6,7 @@
 import { Command } from '../../engine/command.ts'
 import { Op } from '../../engine/op.ts'
 import type { WireCodec } from '../../engine/ports.ts'
+import type { Slot } from './reply-queue.ts'
 
 /** A longer frame is shortened at once. */
 const AS_IT_CAME_BYTES_MAX = 1024
@@ -23,9 +24,10 @@ export function keepPull(codec: WireCodec, bytes: Buffer, from: number, to: numb
   return line
 }
 
-/** The same, `passedMs` later. */
-export function pullAfter(codec: WireCodec, line: Buffer, passedMs: number): Buffer {
-  return writePull(codec, line, 0, line.length - 1, passedMs)
+/** The frame of a pull that waits, with what is left of its `wait`. */
+export function pullNow({ line, keptMs }: Slot, codec: WireCodec, nowMs: number): Buffer {
+  if (line === null) throw new Error('a pull waits whose frame was not kept')
+  return writePull(codec, line, 0, line.length - 1, nowMs - keptMs)
 }
 
 function writePull(

@@ -4,6 +4,8 @@
 // 2. An error of accepting (no descriptors left, a peer that gave up) is logged and survived.
 // 3. There are at most `connectionsMax` connections; one more is told so and closed.
 // 4. After `stop`, `drain` or `evacuate` nothing is left: no server, socket or timer. They may be called again.
+// 5. With `certificates` an endpoint that has a port is encrypted. Such a connection can't be taken to another worker:
+//    while this one is evacuated it is drained, and its client connects anew.
 //
 // In a worker of `node:cluster` the primary accepts and hands out the connections. One that comes to a worker that has
 // just closed its server goes back, and to the next worker: nobody is refused while one worker is evacuated.
@@ -18,11 +20,16 @@ import {
   type Socket,
 } from 'node:net'
 import { ByteWriter } from '../../engine/byte-writer.ts'
-import { refusals } from '../../engine/refusal.ts'
+import type { Session } from '../../engine/ports.ts'
+import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Sessions } from '../sessions.ts'
+import type { Certificates } from '../tls/certificates.ts'
+import { Handshakes } from '../tls/handshakes.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Arriving } from './arriving.ts'
-import { Connection, type ConnectionServices, type Owner } from './connection.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionServices, Owner } from './services.ts'
+import { Strangers } from './strangers.ts'
 
 const BACKLOG = 1024
 /** Accepting may fail in a tight loop: it is logged once in a while. */
@@ -40,13 +47,22 @@ export type Endpoint =
 export interface ListenerOptions extends ConnectionServices {
   readonly sessions: Sessions
   readonly connectionsMax: number
+  /** Of one client, to this worker. */
+  readonly strangersMax: number
+  /** Null: nothing is encrypted. */
+  readonly certificates: Certificates | null
 }
 
-export class Listener implements Owner {
+export class Listener implements Owner<Connection> {
   private readonly endpoints: readonly Endpoint[]
   private readonly options: ListenerOptions
   private readonly servers: Server[] = []
   private readonly connections = new Set<Connection>()
+  /** Those of them that are encrypted. */
+  private readonly secured = new Set<Connection>()
+  private readonly strangers: Strangers
+  private readonly handshakes: Handshakes | null
+  private readonly unfollow: () => void
   private acceptErrors = 0
   private refused = 0
   private onEmpty: (() => void) | null = null
@@ -59,6 +75,13 @@ export class Listener implements Owner {
   constructor(endpoints: readonly Endpoint[], options: ListenerOptions) {
     this.endpoints = endpoints
     this.options = options
+    const { auth, authTimeoutMs, certificates, log, strangersMax } = options
+    this.strangers = new Strangers(strangersMax)
+    this.handshakes =
+      certificates && new Handshakes({ certificates, timeoutMs: authTimeoutMs, log })
+    this.unfollow = auth.onChange(() => {
+      for (const connection of this.connections) connection.checkStanding()
+    })
   }
 
   /** Connections that are open now, or on their way to another worker. */
@@ -106,6 +129,7 @@ export class Listener implements Owner {
   async evacuate(timeoutMs: number): Promise<void> {
     this.close()
     this.evacuating = true
+    for (const connection of this.secured) connection.drain()
     this.leaveSome(LEAVING_MAX)
     const every = setInterval(() => this.leaveSome(LEAVING_MAX), LEAVE_EVERY_MS)
     const end = setTimeout(() => {
@@ -122,17 +146,25 @@ export class Listener implements Owner {
     if (this.isOver) return null
     const { gate, sessions } = this.options
     const session = sessions.next(true)
-    return new Arriving(state, session, gate, (socket, arriving) => this.connect(socket, arriving))
+    return new Arriving(state, session, gate, (socket, arriving) => {
+      const connection = new Connection(socket, session, this.options, this, arriving)
+      if (connection.principal === null) this.strangers.add(session, connection.address)
+      this.add(connection, arriving)
+    })
+  }
+
+  knows(connection: Connection): void {
+    this.strangers.remove(connection.session)
   }
 
   closed(connection: Connection): void {
-    this.connections.delete(connection)
+    this.forget(connection)
     this.checkEmpty()
   }
 
   leaves(connection: Connection): void {
     this.underway++
-    this.connections.delete(connection)
+    this.forget(connection)
   }
 
   left(): void {
@@ -142,9 +174,13 @@ export class Listener implements Owner {
   }
 
   private async listen(endpoint: Endpoint): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
-      this.accept(socket),
-    )
+    const { handshakes } = this
+    const isSecure = handshakes !== null && 'port' in endpoint
+    // Node reads the first bytes of a handshake itself.
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: !isSecure }, (socket) => {
+      if (isSecure) this.secure(socket, handshakes)
+      else this.accept(socket)
+    })
     const options: ListenOptions = { ...endpoint, backlog: BACKLOG }
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -158,20 +194,61 @@ export class Listener implements Owner {
   }
 
   private accept(socket: Socket): void {
-    if ((this.isOver && !this.evacuating) || this.connections.size >= this.options.connectionsMax) {
-      this.refuse(socket)
-      return
-    }
-    this.connect(socket, null)
+    const session = this.options.sessions.next()
+    const refusal = this.refusalOf(session, socket)
+    if (refusal !== null) return this.refuse(socket, refusal)
+    this.add(new Connection(socket, session, this.options, this, null), null)
   }
 
-  private connect(socket: Socket, arriving: Arriving | null): void {
-    const session = arriving?.session ?? this.options.sessions.next()
-    const connection = new Connection(socket, session, this.options, this, arriving)
+  /** One that is too many is closed without a word: nobody could read it. */
+  private secure(raw: Socket, handshakes: Handshakes): void {
+    const { strangers } = this
+    if (this.isFull() || !strangers.add(raw, raw.remoteAddress ?? null)) {
+      raw.destroy()
+      return
+    }
+    handshakes.begin(raw, (socket) => {
+      strangers.remove(raw)
+      if (socket !== null) this.acceptSecured(socket)
+    })
+  }
+
+  private acceptSecured(socket: Socket): void {
+    const session = this.options.sessions.next()
+    const refusal = this.refusalOf(session, socket)
+    if (refusal !== null) return this.refuse(socket, refusal)
+    const services = { ...this.options, moves: null }
+    const connection = new Connection(socket, session, services, this, null)
+    this.secured.add(connection)
+    this.add(connection, null)
+    if (this.isOver) connection.drain()
+  }
+
+  /** Why a new connection is not served; null: it is. */
+  private refusalOf(session: Session, { remoteAddress }: Socket): Refusal | null {
+    const { auth, connectionsMax, strangersMax } = this.options
+    if (this.isOver && !this.evacuating) return refusals.draining
+    if (this.isFull()) return refusals.limitExceeded('connections', connectionsMax)
+    if (!auth.required || this.strangers.add(session, remoteAddress ?? null)) return null
+    return refusals.limitExceeded('connections of an address before AUTH', strangersMax)
+  }
+
+  private isFull(): boolean {
+    const shaking = this.handshakes?.size ?? 0
+    return this.connections.size + shaking >= this.options.connectionsMax
+  }
+
+  private add(connection: Connection, arriving: Arriving | null): void {
     this.connections.add(connection)
     connection.start(arriving)
     // It was on its way here already.
     if (this.isOver && !this.evacuating) connection.drain()
+  }
+
+  private forget(connection: Connection): void {
+    this.connections.delete(connection)
+    this.secured.delete(connection)
+    this.strangers.remove(connection.session)
   }
 
   /** So many more connections leave. Each is at the end of the line then, so those that could not are asked again. */
@@ -181,7 +258,7 @@ export class Listener implements Owner {
     let left = count
     for (const connection of [...this.connections]) {
       if (left === 0) return
-      if (connection.isLeaving) continue
+      if (connection.isLeaving || this.secured.has(connection)) continue
       const to = moves.target(connection.session)
       if (to < 0) return
       this.connections.delete(connection)
@@ -191,17 +268,13 @@ export class Listener implements Owner {
     }
   }
 
-  private refuse(socket: Socket): void {
+  private refuse(socket: Socket, refusal: Refusal): void {
     if (this.refused++ % LOG_EVERY === 0) {
-      this.options.log.warn({ refused: this.refused }, 'too many connections: refused')
+      const { code, text } = refusal
+      this.options.log.warn({ code, refused: this.refused }, `a connection is refused: ${text}`)
     }
     const out = new ByteWriter(256)
-    writeRefusal(
-      out,
-      this.isOver
-        ? refusals.draining
-        : refusals.limitExceeded('connections', this.options.connectionsMax),
-    )
+    writeRefusal(out, refusal)
     socket.on('error', () => undefined)
     socket.end(out.toBuffer(), () => socket.destroy())
   }
@@ -233,5 +306,7 @@ export class Listener implements Owner {
       })
     }
     this.onEmpty = null
+    this.handshakes?.stop()
+    this.unfollow()
   }
 }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { deserialize, serialize } from 'node:v8'
 import type { Session, Subscriber, Unwritten } from '../../engine/ports.ts'
 import type { Asked } from './first-look.ts'
+import type { StandingKeys } from './standing.ts'
 
 /** An announced connection. */
 export interface Departure {
@@ -50,7 +51,7 @@ export interface KeptReply {
 }
 
 export interface ConnectionState {
-  readonly authed: boolean
+  readonly standing: StandingKeys
   /** In the order of their requests, those that are `unordered` last. */
   readonly owed: readonly (KeptPull | KeptReply)[]
   /** What was read and not run. */

@@ -11,6 +11,7 @@
 // 3. `pause` of such a socket stops reading at once, and not only when Node's own buffer is full.
 
 import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { readArea } from '../wire/scan-kernel.ts'
 
 interface WithHandle {
@@ -24,7 +25,8 @@ export type OnChunk = (bytes: Buffer, length: number) => void
 export function readInto(socket: Socket, onChunk: OnChunk): Socket {
   const accepted = socket as unknown as WithHandle
   const handle = accepted._handle
-  if (handle === null) {
+  // What comes encrypted is decrypted by Node, into buffers of its own.
+  if (handle === null || socket instanceof TLSSocket) {
     socket.on('data', (chunk: Buffer) => onChunk(chunk, chunk.length))
     return socket
   }

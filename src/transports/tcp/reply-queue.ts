@@ -13,6 +13,8 @@
 
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
+import type { Refusal } from '../../engine/refusal.ts'
+import { writeRefusal } from '../wire/reply-json.ts'
 import { borrowWriter, returnWriter } from '../writer-pool.ts'
 import { Asked } from './first-look.ts'
 import { isPull, type KeptPull, type KeptReply } from './moving.ts'
@@ -197,8 +199,11 @@ export class ReplyQueue {
     this.owner.replied()
   }
 
-  /** Ends the pulls that still wait. Those in order are answered by `answer`; others have no place to be missed. */
-  cancelPulls(answer: (slot: Slot) => void): void {
+  /**
+   * Ends the pulls that still wait, with `refusal` or as if their wait were over. Those in order are answered; others
+   * have no place to be missed.
+   */
+  cancelPulls(refusal: Refusal | null): void {
     for (const slot of this.ordered.slice(this.head)) {
       if (slot.done || slot.asked === Asked.other) continue
       // A stand-in takes its place in line; whatever comes for the slot itself goes nowhere.
@@ -208,7 +213,7 @@ export class ReplyQueue {
       this.ordered[this.ordered.indexOf(slot, this.head)] = standIn
       slot.place = 'nowhere'
       slot.queued = false
-      answer(standIn)
+      answerCancelled(standIn, refusal)
     }
     for (const slot of this.unordered) {
       if (slot.asked === Asked.other) continue
@@ -264,4 +269,11 @@ export class ReplyQueue {
     slot.own = null
     slot.handed = null
   }
+}
+
+function answerCancelled(slot: Slot, refusal: Refusal | null): void {
+  const out = slot.open()
+  if (refusal !== null) writeRefusal(out, refusal)
+  else out.ascii(slot.asked === Asked.pull ? '{"ok":true,"job":null}\n' : '{"ok":true,"jobs":[]}\n')
+  slot.close(null)
 }

@@ -13,6 +13,7 @@
 // 3. An error closes the socket. `written` may then be called with an error, or not at all.
 
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /** Node versions of which the tests have shown that their handles are written to like this. */
 const MAJOR_MIN = 20
@@ -47,7 +48,10 @@ export class SocketWriter {
   constructor(socket: Socket, written: (error?: Error | null) => void) {
     this.socket = socket
     this.written = written
-    this.isDirect = binding !== null && typeof handleOf(socket)?.writeBuffer === 'function'
+    this.isDirect =
+      binding !== null &&
+      !(socket instanceof TLSSocket) &&
+      typeof handleOf(socket)?.writeBuffer === 'function'
   }
 
   write(bytes: Buffer): boolean {

@@ -61,6 +61,7 @@ export function readCommand(fields: FrameFields, into: Command): void {
     case Op.GETSTATE:
     case Op.CANCEL:
     case Op.PROMOTE:
+    case Op.GETLOGS:
     case Op.GETPROGRESS:
       into.id = fields.uint(Field.id)
       return
@@ -101,6 +102,13 @@ function readRare(fields: FrameFields, into: Command): void {
       return
     case Op.SETCONCURRENCY:
       into.limit = fields.uint(Field.limit, limits.concurrencyMax)
+      return
+    case Op.LOG:
+      into.text = fields.string(Field.line)
+      readIdAndToken(fields, into)
+      return
+    case Op.DELETEQUEUE:
+      into.isForced = fields.optBool(Field.force)
       return
     case Op.LISTJOBS:
       into.query = readQuery(fields)

@@ -51,6 +51,8 @@ export const Field = {
   text: 37,
   cursor: 38,
   offset: 39,
+  force: 40,
+  line: 41,
 } as const
 
 export type Field = (typeof Field)[keyof typeof Field]
@@ -147,11 +149,15 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   GETSTATE: row(['id']),
   CANCEL: row(['id']),
   PROMOTE: row(['id']),
+  LOG: row(['id', 'line'], ['token']),
+  GETLOGS: row(['id']),
   PROGRESS: row(['id', 'progress'], ['message', 'token']),
   GETPROGRESS: row(['id']),
   DLQ: row(['queue'], ['count']),
   RETRYDLQ: row(['queue'], ['id']),
   PURGEDLQ: row(['queue'], ['id']),
+  DRAIN: row(['queue']),
+  DELETEQUEUE: row(['queue'], ['force']),
   SUBSCRIBE: row(['queue', 'events']),
   UNSUBSCRIBE: row(['queue']),
   METRICS: row([]),

@@ -21,6 +21,8 @@ const CLOSE_OBJECT = 0x7d
 /** A buffer is JSON text as it came (see `isJson`); undefined is left out. */
 export type FrameField = string | number | boolean | null | undefined | Buffer | readonly unknown[]
 
+export type SmallField = Exclude<FrameField, Buffer>
+
 /** `{"cmd":OP,…fields}`. Buffers must be JSON. */
 export function frameOf(op: OpName, fields: Readonly<Record<string, FrameField>>): Buffer {
   const pieces: Buffer[] = []
@@ -39,30 +41,64 @@ export function frameOf(op: OpName, fields: Readonly<Record<string, FrameField>>
   return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
 }
 
-/** The same with the fields of a JSON object before them that nobody has looked at; the scanner does. */
+/**
+ * The same with the fields of a JSON object behind them that nobody has looked at; the scanner does. The object is
+ * `bytes[from..to)`. What is before `from`, and one byte behind `to`, may be written over: then the frame is made where
+ * the object is, and is valid as long as that is.
+ */
 export function frameAround(
   op: OpName,
-  fields: Readonly<Record<string, FrameField>>,
-  body: Buffer,
+  fields: Readonly<Record<string, SmallField>>,
+  bytes: Buffer,
+  from = 0,
+  to = bytes.length,
 ): Buffer | Refusal {
-  let from = 0
-  let to = body.length
-  while (from < to && isBlank(body[from] as number)) from++
-  while (to > from && isBlank(body[to - 1] as number)) to--
-  if (to - from < 2 || body[from] !== OPEN_OBJECT || body[to - 1] !== CLOSE_OBJECT) {
+  let first = from
+  let end = to
+  while (first < end && isBlank(bytes[first] as number)) first++
+  while (end > first && isBlank(bytes[end - 1] as number)) end--
+  if (end - first < 2 || bytes[first] !== OPEN_OBJECT || bytes[end - 1] !== CLOSE_OBJECT) {
     return refusals.invalid('the body is not a JSON object')
   }
-  const head = frameOf(op, fields)
-  let first = from + 1
-  while (isBlank(body[first] as number)) first++
-  if (first === to - 1) return head
-  // Without the brace and the newline of the head.
-  const frame = Buffer.allocUnsafe(head.length - 2 + 1 + to - first + 1)
-  let at = head.copy(frame, 0, 0, head.length - 2)
-  frame[at++] = 0x2c
-  at += onOneLine(body.subarray(first, to)).copy(frame, at)
-  frame[at] = NEWLINE
+  first++
+  while (isBlank(bytes[first] as number)) first++
+  if (first === end - 1) return frameOf(op, fields)
+  const head = headOf(op, fields)
+  const size = Buffer.byteLength(head)
+  if (from === 0 || size > first || end === bytes.length) {
+    return withHead(head, size, bytes.subarray(first, end))
+  }
+  bytes.write(head, first - size)
+  return closeLine(bytes.subarray(first - size, end + 1), size)
+}
+
+function withHead(head: string, size: number, rest: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(size + rest.length + 1)
+  frame.write(head)
+  rest.copy(frame, size)
+  return closeLine(frame, size)
+}
+
+/** Line breaks from `from` on become tabs, and the last byte the only one. */
+function closeLine(frame: Buffer, from: number): Buffer {
+  const last = frame.length - 1
+  frame[last] = NEWLINE
+  let at = frame.indexOf(NEWLINE, from)
+  while (at < last) {
+    frame[at] = TAB
+    at = frame.indexOf(NEWLINE, at)
+  }
   return frame
+}
+
+/** All before the body's own fields, a comma included. */
+function headOf(op: OpName, fields: Readonly<Record<string, SmallField>>): string {
+  let head = `{"cmd":"${op}"`
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) head += `,"${name}":${JSON.stringify(value)}`
+  }
+  return `${head},`
 }
 
 /** One JSON value of any kind, and nothing else. */

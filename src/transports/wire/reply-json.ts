@@ -12,6 +12,7 @@
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Command } from '../../engine/command.ts'
 import type { JobId, Seq } from '../../engine/job-id.ts'
+import type { JobLog } from '../../engine/job-log.ts'
 import type { StateName } from '../../engine/job-store.ts'
 import { limits } from '../../engine/limits.ts'
 import type {
@@ -153,6 +154,18 @@ export class JsonReply implements Reply {
     out.ascii(',"message":')
     out.utf8(JSON.stringify(message))
     out.byte(125)
+    this.end(out, null)
+  }
+
+  logs(id: JobId, logs: JobLog | null): void {
+    const out = this.begin()
+    out.ascii(',"id":')
+    out.uint(id)
+    const lines = (logs?.lines ?? []).map(({ atMs, line }) => ({ at: atMs, line }))
+    out.ascii(',"logs":')
+    out.utf8(JSON.stringify(lines))
+    out.ascii(',"dropped":')
+    out.uint(logs?.dropped ?? 0)
     this.end(out, null)
   }
 

@@ -72,8 +72,14 @@ function everyKind(): EngineHarness {
   q.fail(odd, 'half \udc00')
   q.send({ ...cron, name: nameOfShard(4), schedule: '*/60' })
   q.push(here, 'dies', { max_attempts: 1, priority: 50 })
-  q.fail(q.pull(here)?.id ?? 0, 'for good')
+  const dying = q.pull(here)?.id ?? 0
+  q.send({ cmd: 'LOG', id: dying, line: 'ü, half \udc00' })
+  q.fail(dying, 'for good')
   q.send({ cmd: 'PROMOTE', id: q.push(here, 'soon', { delay: 5000 }) })
+  q.send({ cmd: 'DRAIN', queue: here })
+  q.send({ cmd: 'PAUSE', queue: here })
+  q.send({ cmd: 'DELETEQUEUE', queue: here, force: true })
+  q.send({ cmd: 'LOG', id: q.push(here, 'logs'), line: 'stays' })
   return q
 }
 

@@ -52,6 +52,7 @@ function everything(): void {
   const last = q.push(here, 7, { max_attempts: 1, timeout: 800, backoff: 3, priority: 5 })
   q.pull(here)
   q.send({ cmd: 'PROGRESS', id: plain.ids[3] as number, progress: 7, message: 'm' })
+  q.send({ cmd: 'LOG', id: plain.ids[4] as number, line: 'a "line"' })
   q.fail(last)
   q.push(here, 8, { depends_on: [q.push(there), plain.ids[3]] })
   q.send({ cmd: 'CANCEL', id: q.push(here) })
@@ -103,7 +104,7 @@ describe('a checkpoint', () => {
     expect(hashState(restored)).toBe(pinned.stateHash)
   })
 
-  it('of before rows said when a job failed is read too', () => {
+  it('of before rows said when a job failed, and what was logged, is read too', () => {
     const restored = restoreOf(SHARD, storedAs(older)).state
     expect(hashState(restored)).toBe(older.stateHash)
     const withMoments = restoreOf(SHARD, storedAs(pinned)).state
@@ -111,8 +112,8 @@ describe('a checkpoint', () => {
     const others = dumpState(restored)
       .split('\n')
       .filter((line) => !known.includes(line))
-    expect(others).toHaveLength(1)
-    expect(others[0]).toContain(' failed ')
+    // One that has a log now, and the failed one.
+    expect(others.map((line) => line.split(' ')[3])).toEqual(['waiting', 'failed'])
   })
 })
 

@@ -78,12 +78,6 @@ describe('connect', () => {
     vi.advanceTimersByTime(700)
     await expect(connected).rejects.toThrow('Connection timeout')
   })
-
-  it('refuses HTTP mode', () => {
-    expect(() => new FlashQ({ useHttp: true })).toThrow(
-      expect.objectContaining({ code: 'unsupported' }),
-    )
-  })
 })
 
 describe('a lost connection', () => {

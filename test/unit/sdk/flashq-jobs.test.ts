@@ -65,3 +65,34 @@ describe('a page of jobs', () => {
     await expect(client.listJobs()).rejects.toMatchObject({ code: 'protocol' })
   })
 })
+
+it('drain tells how many', async () => {
+  server.script = () => ({ ids: [12] })
+  expect(await client.drain('q')).toBe(12)
+  expect(sent('DRAIN')).toEqual({ cmd: 'DRAIN', queue: 'q' })
+})
+
+it('deleteQueue tells how many, and forces only when told to', async () => {
+  server.script = () => ({ ids: [3] })
+  expect(await client.deleteQueue('q')).toBe(3)
+  expect(sent('DELETEQUEUE')).toEqual({ cmd: 'DELETEQUEUE', queue: 'q' })
+  await client.deleteQueue('q', { force: true })
+  expect(sent('DELETEQUEUE')).toEqual({ cmd: 'DELETEQUEUE', queue: 'q', force: true })
+})
+
+describe('logs', () => {
+  it('are sent line by line, with the token of the delivery if there is one', async () => {
+    await client.log(3, 'a "line"', { token: 5 })
+    expect(sent('LOG')).toEqual({ cmd: 'LOG', id: 3, line: 'a "line"', token: 5 })
+    await client.log(3, '')
+    expect(sent('LOG')).toEqual({ cmd: 'LOG', id: 3, line: '' })
+  })
+
+  it('are read with how many are missing', async () => {
+    const logs = [{ at: 1, line: 'a' }]
+    server.script = () => ({ id: 3, logs, dropped: 4 })
+    expect(await client.getLogs(3)).toEqual({ logs, dropped: 4 })
+    server.script = () => ({ id: 3 })
+    await expect(client.getLogs(3)).rejects.toMatchObject({ code: 'protocol' })
+  })
+})

@@ -1,13 +1,16 @@
 // Crons: which there are, and new ones.
 
+import type { FastifyReply } from 'fastify'
 import { refusals } from '../../../engine/refusal.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
-import { NO_DATA, sendData, sendRefusal } from '../answers.ts'
+import { frameOf } from '../../wire/frames.ts'
+import { NO_DATA, sendData } from '../answers.ts'
 import { sendRefused } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
-import { codeOf, isOk, valueBody } from '../reply-lines.ts'
+import { frameOfRequiredBody } from '../json-bodies.ts'
+import { codeOf, valueBody } from '../reply-lines.ts'
 import { anyJson, describeRoute, listOf, nothing, objectOf, ref, yesOrNo } from '../schemas.ts'
+
+const TRUE = Buffer.from('{"ok":true,"data":true}')
 
 interface Named {
   Params: { name: string }
@@ -17,8 +20,7 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
   app.get(
     '/crons',
     { schema: describeRoute({ tag: 'crons', summary: 'All crons', data: listOf(ref('Cron')) }) },
-    (request, reply) =>
-      commands.run(request, reply, 'CRONLIST', {}, frameOf('CRONLIST', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('CRONLIST', {}), valueBody),
   )
 
   app.post<Named>(
@@ -42,17 +44,8 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
     },
     (request, reply) => {
       const { name } = request.params
-      const body = bodyOrEmpty(request)
-      const frame = frameAround('CRON', { name }, body)
-      const queue = queueIn(body)
-      return commands.run(
-        request,
-        reply,
-        'CRON',
-        queue === null ? {} : { queue },
-        frame,
-        () => NO_DATA,
-      )
+      const frame = frameOfRequiredBody(request, 'CRON', { name })
+      commands.run(request, reply, frame, () => NO_DATA)
     },
   )
 
@@ -66,23 +59,15 @@ export const cronRoutes: RoutePlugin = (app, { commands }) => {
         path: ['name'],
       }),
     },
-    async (request, reply) => {
-      const refusal = await commands.admit(request, 'CRONDELETE', {})
-      if (refusal !== null) return sendRefusal(reply, refusal)
-      const { line } = await commands.call(frameOf('CRONDELETE', request.params))
-      if (isOk(line)) return sendData(reply, true)
-      const isThere = codeOf(line) !== refusals.cronNotFound.code
-      return isThere ? sendRefused(reply, line) : sendData(reply, false)
+    (request, reply) => {
+      const frame = frameOf('CRONDELETE', request.params)
+      commands.run(request, reply, frame, () => TRUE, sendRemoved)
     },
   )
 }
 
-/** Whose jobs the cron will make. When it can't be read, the scanner says why. */
-function queueIn(body: Buffer): string | null {
-  try {
-    const { queue } = JSON.parse(body.toString()) as { queue?: unknown }
-    return typeof queue === 'string' ? queue : null
-  } catch {
-    return null
-  }
+/** That there was none is no refusal. */
+function sendRemoved(reply: FastifyReply, line: Buffer): void {
+  if (codeOf(line) === refusals.cronNotFound.code) sendData(reply, false)
+  else sendRefused(reply, line)
 }

@@ -31,9 +31,9 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const asked = readQuery(listFields, request.query)
-      if (isRefusal(asked)) return sendRefusal(reply, asked)
+      if (isRefusal(asked)) return void sendRefusal(reply, asked)
       const frame = frameOf('DLQ', { queue, count: asked.count })
-      return commands.run(request, reply, 'DLQ', { queue }, frame, valueBody)
+      return commands.run(request, reply, frame, valueBody)
     },
   )
 
@@ -44,7 +44,7 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const frame = frameOf('RETRYDLQ', { queue })
-      return commands.run(request, reply, 'RETRYDLQ', { queue }, frame, countBody)
+      return commands.run(request, reply, frame, countBody)
     },
   )
   app.post<{ Params: { queue: string; id: string } }>(
@@ -53,9 +53,9 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const id = readId(request.params.id)
-      if (isRefusal(id)) return sendRefusal(reply, id)
+      if (isRefusal(id)) return void sendRefusal(reply, id)
       const frame = frameOf('RETRYDLQ', { queue, id })
-      return commands.run(request, reply, 'RETRYDLQ', { queue }, frame, countBody)
+      return commands.run(request, reply, frame, countBody)
     },
   )
   app.delete<InQueue>(
@@ -64,7 +64,7 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const frame = frameOf('PURGEDLQ', { queue })
-      return commands.run(request, reply, 'PURGEDLQ', { queue }, frame, countBody)
+      return commands.run(request, reply, frame, countBody)
     },
   )
 }

@@ -9,12 +9,11 @@ export const figureRoutes: RoutePlugin = (app, { commands }) => {
   app.get(
     '/stats',
     { schema: describeRoute({ tag: 'server', summary: 'Jobs by state', data: ref('Stats') }) },
-    (request, reply) => commands.run(request, reply, 'STATS', {}, frameOf('STATS', {}), fieldsBody),
+    (request, reply) => commands.run(request, reply, frameOf('STATS', {}), fieldsBody),
   )
   app.get(
     '/metrics',
     { schema: describeRoute({ tag: 'server', summary: 'Counters', data: ref('Metrics') }) },
-    (request, reply) =>
-      commands.run(request, reply, 'METRICS', {}, frameOf('METRICS', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('METRICS', {}), valueBody),
   )
 }

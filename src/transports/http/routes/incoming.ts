@@ -21,12 +21,13 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      const data = bodyOf(request)
+      const data = bodyOf(request)?.bytes
       // It becomes a part of a frame: what is no JSON could say more than its data.
-      const frame = isJson(data)
-        ? frameOf('PUSH', { queue, full: true, data })
-        : refusals.invalid('the body is not JSON')
-      return commands.run(request, reply, 'PUSH', { queue }, frame, jobBody)
+      const frame =
+        data !== undefined && isJson(data)
+          ? frameOf('PUSH', { queue, full: true, data })
+          : refusals.invalid('the body is not JSON')
+      return commands.run(request, reply, frame, jobBody)
     },
   )
 }

@@ -20,7 +20,7 @@ export const jobRoutes: RoutePlugin = (app, deps) => {
         path: ['id'],
       }),
     },
-    (request, reply) => ofJob(deps, request, reply, 'GETJOB', flatJobBody),
+    (request, reply) => ofJob(deps, request, reply, 'GETJOB', flatJobBody, { full: true }),
   )
   app.get<OfJob>(
     '/jobs/:id/state',
@@ -45,6 +45,30 @@ export const jobRoutes: RoutePlugin = (app, deps) => {
       }),
     },
     (request, reply) => ofJob(deps, request, reply, 'GETRESULT', resultBody),
+  )
+  app.get<OfJob>(
+    '/jobs/:id/logs',
+    {
+      schema: describeRoute({
+        tag: 'jobs',
+        summary: 'Lines that its runs have kept, the newest 100',
+        data: ref('JobLogs'),
+        path: ['id'],
+      }),
+    },
+    (request, reply) => ofJob(deps, request, reply, 'GETLOGS', fieldsBody),
+  )
+  app.post<OfJob>(
+    '/jobs/:id/promote',
+    {
+      schema: describeRoute({
+        tag: 'jobs',
+        summary: 'A delayed job is ready now',
+        data: nothing,
+        path: ['id'],
+      }),
+    },
+    (request, reply) => ofJob(deps, request, reply, 'PROMOTE', nullBody),
   )
   app.post<OfJob>(
     '/jobs/:id/cancel',

@@ -9,7 +9,7 @@ import { frameOf } from '../../wire/frames.ts'
 import { sendData, sendRefusal } from '../answers.ts'
 import { flag, isRefusal, readBody, readQuery, schemaOf, uint, type Values } from '../fields.ts'
 import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import { bodyOf } from '../json-bodies.ts'
 import { valueBody } from '../reply-lines.ts'
 import { describeRoute, listOf, ref } from '../schemas.ts'
 
@@ -36,7 +36,8 @@ export const pullRoutes: RoutePlugin = (app, deps) => {
     { schema: describeRoute({ ...described, summary: 'Pull jobs', query: pullFields }) },
     (request, reply) => {
       const asked = readQuery(pullFields, request.query)
-      return isRefusal(asked) ? sendRefusal(reply, asked) : pull(deps, request, reply, asked)
+      if (isRefusal(asked)) sendRefusal(reply, asked)
+      else pull(deps, request, reply, asked)
     },
   )
 
@@ -46,24 +47,26 @@ export const pullRoutes: RoutePlugin = (app, deps) => {
       schema: describeRoute({ ...described, summary: 'Pull jobs', body: schemaOf(pullFields) }),
     },
     (request, reply) => {
-      const asked = readBody(pullFields, bodyOrEmpty(request))
-      return isRefusal(asked) ? sendRefusal(reply, asked) : pull(deps, request, reply, asked)
+      const asked = readBody(pullFields, bodyOf(request)?.bytes)
+      bodyOf(request)?.giveBack()
+      if (isRefusal(asked)) sendRefusal(reply, asked)
+      else pull(deps, request, reply, asked)
     },
   )
 }
 
-async function pull(
+function pull(
   { commands, polls }: HttpDeps,
   request: FastifyRequest<InQueue>,
   reply: FastifyReply,
   asked: Values<typeof pullFields>,
-): Promise<FastifyReply> {
+): void {
   const { queue } = request.params
-  const refusal = await commands.admit(request, 'PULLB', { queue })
-  if (refusal !== null) return sendRefusal(reply, refusal)
   const { count = 1, timeout = limits.pollMs, lease, token } = asked
-  if (polls.isFull(reply.raw)) return sendRefusal(reply, refusals.tooManyWaiting)
+  if (polls.isFull(reply.raw)) return void sendRefusal(reply, refusals.tooManyWaiting)
   const frame = frameOf('PULLB', { queue, count, wait: timeout, lease, token })
-  const answer = await polls.wait(frame, reply.raw)
-  return answer === null ? sendData(reply, []) : commands.give(reply, answer, valueBody)
+  polls.wait(request.principal, frame, reply.raw, (answer) => {
+    if (answer === null) sendData(reply, [])
+    else commands.give(reply, answer, valueBody)
+  })
 }

@@ -1,8 +1,7 @@
 // Pushes: one job, answered with the whole job; many, answered with their ids.
 
-import { frameAround } from '../../wire/frames.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOf } from '../json-bodies.ts'
+import { frameOfRequiredBody } from '../json-bodies.ts'
 import { fieldsBody, jobBody } from '../reply-lines.ts'
 import { describeRoute, listOf, objectOf, ref } from '../schemas.ts'
 
@@ -27,9 +26,7 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
       return commands.run(
         request,
         reply,
-        'PUSH',
-        { queue },
-        frameAround('PUSH', { queue, full: true }, bodyOf(request)),
+        frameOfRequiredBody(request, 'PUSH', { queue, full: true }),
         jobBody,
       )
     },
@@ -49,8 +46,8 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      const frame = frameAround('PUSHB', { queue }, bodyOf(request))
-      return commands.run(request, reply, 'PUSHB', { queue }, frame, fieldsBody)
+      const frame = frameOfRequiredBody(request, 'PUSHB', { queue })
+      return commands.run(request, reply, frame, fieldsBody)
     },
   )
 }

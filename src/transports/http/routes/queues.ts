@@ -1,17 +1,20 @@
 // Queues: which there are, and what they may do.
 
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround, frameOf } from '../../wire/frames.ts'
-import { NO_DATA } from '../answers.ts'
+import { frameOf } from '../../wire/frames.ts'
+import { NO_DATA, sendRefusal } from '../answers.ts'
+import { flag, isRefusal, readQuery } from '../fields.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
-import { valueBody } from '../reply-lines.ts'
+import { frameOfBody } from '../json-bodies.ts'
+import { countBody, valueBody } from '../reply-lines.ts'
 import { count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 
 interface InQueue {
   Params: { queue: string }
 }
+
+const deleteFields = { force: flag('also while jobs are active') }
 
 const nullBody: BodyOf = () => NO_DATA
 
@@ -25,8 +28,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
         data: listOf(ref('QueueInfo')),
       }),
     },
-    (request, reply) =>
-      commands.run(request, reply, 'LISTQUEUES', {}, frameOf('LISTQUEUES', {}), valueBody),
+    (request, reply) => commands.run(request, reply, frameOf('LISTQUEUES', {}), valueBody),
   )
 
   const order = (method: 'POST' | 'DELETE', path: string, op: OpName, summary: string): void => {
@@ -36,7 +38,7 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       schema: describeRoute({ tag: 'queues', summary, data: nothing, path: ['queue'] }),
       handler: (request, reply) => {
         const { queue } = request.params
-        return commands.run(request, reply, op, { queue }, frameOf(op, { queue }), nullBody)
+        return commands.run(request, reply, frameOf(op, { queue }), nullBody)
       },
     })
   }
@@ -44,6 +46,43 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
   order('POST', 'resume', 'RESUME', 'Give out jobs again')
   order('DELETE', 'rate-limit', 'RATELIMITCLEAR', 'Any number of jobs per second')
   order('DELETE', 'concurrency', 'CLEARCONCURRENCY', 'Any number of jobs at the same time')
+
+  app.post<InQueue>(
+    '/queues/:queue/drain',
+    {
+      schema: describeRoute({
+        tag: 'queues',
+        summary: 'Take out what waits; how many',
+        data: count,
+        path: ['queue'],
+      }),
+    },
+    (request, reply) => {
+      const { queue } = request.params
+      const frame = frameOf('DRAIN', { queue })
+      commands.run(request, reply, frame, countBody)
+    },
+  )
+
+  app.delete<InQueue>(
+    '/queues/:queue',
+    {
+      schema: describeRoute({
+        tag: 'queues',
+        summary: 'Delete a queue with all that is not completed; how many jobs',
+        data: count,
+        path: ['queue'],
+        query: deleteFields,
+      }),
+    },
+    (request, reply) => {
+      const { queue } = request.params
+      const asked = readQuery(deleteFields, request.query)
+      if (isRefusal(asked)) return void sendRefusal(reply, asked)
+      const frame = frameOf('DELETEQUEUE', { queue, ...asked })
+      commands.run(request, reply, frame, countBody)
+    },
+  )
 
   const limit = (path: string, op: OpName, summary: string): void => {
     app.post<InQueue>(
@@ -59,8 +98,8 @@ export const queueRoutes: RoutePlugin = (app, { commands }) => {
       },
       (request, reply) => {
         const { queue } = request.params
-        const frame = frameAround(op, { queue }, bodyOrEmpty(request))
-        return commands.run(request, reply, op, { queue }, frame, nullBody)
+        const frame = frameOfBody(request, op, { queue })
+        return commands.run(request, reply, frame, nullBody)
       },
     )
   }

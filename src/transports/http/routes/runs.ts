@@ -1,12 +1,10 @@
 // What a consumer says of the jobs that it holds: done, failed, still at it, given back.
 
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpName } from '../../../engine/op.ts'
-import { frameAround } from '../../wire/frames.ts'
 import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
-import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
-import { bodyOrEmpty } from '../json-bodies.ts'
+import type { RoutePlugin } from '../http-deps.ts'
+import { frameOfBody } from '../json-bodies.ts'
 import { countsBody, progressBody } from '../reply-lines.ts'
 import { anyJson, count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 import { type OfJob, ofJob } from './of-job.ts'
@@ -38,6 +36,13 @@ export const runRoutes: RoutePlugin = (app, deps) => {
   single('HEARTBEAT', 'heartbeat', 'Hold a lease on', optional({ lease, token }))
   single('RELEASE', 'release', 'Give a job back, no run counted', optional({ token }))
 
+  single(
+    'LOG',
+    'logs',
+    'Keep a line with a job',
+    objectOf({ line: { type: 'string', maxLength: 4096 }, token }, ['line']),
+  )
+
   const many = (op: OpName, path: string, summary: string, more: Record<string, object>): void => {
     app.post(
       `/jobs/${path}`,
@@ -50,7 +55,8 @@ export const runRoutes: RoutePlugin = (app, deps) => {
           body: objectOf({ ids: { ...listOf(count), maxItems: 1000 }, tokens, ...more }, ['ids']),
         }),
       },
-      (request, reply) => ofJobs(deps, request, reply, op),
+      (request, reply) =>
+        deps.commands.run(request, reply, frameOfBody(request, op, {}), countsBody),
     )
   }
   many('ACKB', 'ack', 'Up to 1,000 jobs are done', { results: listOf(anyJson) })
@@ -69,26 +75,4 @@ export const runRoutes: RoutePlugin = (app, deps) => {
     },
     (request, reply) => ofJob(deps, request, reply, 'GETPROGRESS', progressBody),
   )
-}
-
-/** The ids are only read where it matters whose jobs they are. */
-async function ofJobs(
-  { commands }: HttpDeps,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  op: OpName,
-): Promise<FastifyReply> {
-  const body = bodyOrEmpty(request)
-  const ids = request.principal.queues === null ? [] : idsIn(body)
-  return commands.run(request, reply, op, { ids }, frameAround(op, {}, body), countsBody)
-}
-
-/** Those that are ids; the scanner complains about all others. */
-function idsIn(body: Buffer): number[] {
-  try {
-    const { ids } = JSON.parse(body.toString()) as { ids?: unknown }
-    return Array.isArray(ids) ? ids.filter((id) => Number.isSafeInteger(id)).slice(0, 1000) : []
-  } catch {
-    return []
-  }
 }

@@ -1,0 +1,31 @@
+// What a connection needs of its listener.
+
+import type { Clock, Gate, WireCodec } from '../../engine/ports.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Guard } from '../auth/guard.ts'
+import type { Log } from '../log.ts'
+import type { Moves } from './moving.ts'
+
+export interface ConnectionServices {
+  readonly gate: Gate
+  readonly codec: WireCodec
+  readonly auth: Authenticator
+  readonly guard: Guard
+  readonly authTimeoutMs: number
+  readonly log: Log
+  readonly clock: Clock
+  readonly frameBytesMax: number
+  /** Null where there is no other worker to go to, or no way: the keys of TLS are in this process alone. */
+  readonly moves: Moves | null
+}
+
+/** What becomes of a connection. */
+export interface Owner<Connection> {
+  /** It has said who it is. */
+  knows(connection: Connection): void
+  closed(connection: Connection): void
+  /** It is on its way to another worker, … */
+  leaves(connection: Connection): void
+  /** … and arrived there, or was lost. */
+  left(): void
+}
