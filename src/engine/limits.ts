@@ -140,7 +140,11 @@ export const limits = {
   /** The same at once. */
   eventBurstMax: 100_000,
   /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
-  eventLagMax: 16_384,
+  eventLagMax: 4096,
+  /** Events that streams have not got, over all of them: a worker with more takes no more from the others. */
+  eventsWaitingMax: 65_536,
+  /** So many may wait for each stream all the same. */
+  eventsWaitingPerStream: 1024,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
