@@ -132,9 +132,9 @@ async function subjectOf(
   const no = ++lastNo
   const queue = `${owner}.${no}`
   const delay = job === 'delayed' ? { delay: 60_000 } : {}
-  const id = await full.push(queue, 'secret of its owner', delay)
+  const id = await full.push(queue, `secret of ${owner}`, delay)
   if (job === 'active' || job === 'completed') expect((await full.pull(queue)).id).toBe(id)
-  if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: 'secret result' })
+  if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: `secret of ${owner}` })
   const cron = `${owner}-${no}`
   await full.ok({ cmd: 'CRON', name: cron, queue, schedule: '0 0 1 1 *', data: 1 })
   const webhook = isOfServer ? await webhookOf(full, queue) : ''
@@ -244,7 +244,7 @@ describe.each(Object.entries(table) as [OpName, Row][])('%s', (op, row) => {
       const toAll = await full.ask(row.frame(nothing) as never)
       if (routeOf[op] !== 'every') expect(toAll).toEqual(ofNothing)
     }
-    expect(JSON.stringify(answer)).not.toContain('secret')
+    expect(JSON.stringify(answer)).not.toContain('secret of other')
     if (op !== 'AUTH') expect(await seen(full, subject)).toEqual(before)
   })
 })
