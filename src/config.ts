@@ -8,12 +8,13 @@
 //    `docs/configuration.md` are made from the same rows.
 //
 // Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`; `setting.ts` makes rows; those of
-// metrics and traces are in `observation-settings.ts`.
+// webhooks, metrics and traces are in files of their own.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { limits } from './engine/limits.ts'
 import { type ObservationConfig, observationSettings } from './observation-settings.ts'
-import { integer, type Machine, onOff, type Setting } from './setting.ts'
+import { file, integer, type Machine, onOff, readPath, type Setting } from './setting.ts'
+import { type WebhookConfig, webhookSettings } from './webhook-settings.ts'
 
 export type { Machine, Setting } from './setting.ts'
 
@@ -26,7 +27,7 @@ type Durability = (typeof durabilities)[number]
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'
 
-export interface Config extends ObservationConfig {
+export interface Config extends ObservationConfig, WebhookConfig {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
@@ -335,6 +336,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
   ...observationSettings,
+  ...webhookSettings,
 }
 
 export type ConfigResult =
@@ -395,19 +397,6 @@ function quoted(text: string): string {
   )
 }
 
-/** Not set by default. */
-function file({ name, meaning }: { name: string; meaning: string }): Setting<string | null> {
-  return {
-    name,
-    default: '',
-    defaultNote: 'none',
-    allowed: 'the path of a file',
-    meaning,
-    secret: false,
-    read: (text) => (text === '' ? null : readPath(text)),
-  }
-}
-
 function readHost(text: string): string | undefined {
   return /^[A-Za-z0-9.:%_-]{1,253}$/.test(text) ? text : undefined
 }
@@ -432,10 +421,6 @@ function readDatabaseUrl(text: string): string | null | undefined {
 function readSchema(text: string): string | undefined {
   const isName = /^[a-z_][a-z0-9_]*$/.test(text) && !text.startsWith('pg_')
   return isName && text.length <= SCHEMA_LENGTH_MAX ? text : undefined
-}
-
-function readPath(text: string): string | undefined {
-  return /\p{Cc}/u.test(text) ? undefined : text
 }
 
 /** In lower case, blanks around the items dropped. */

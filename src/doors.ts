@@ -23,6 +23,7 @@ import { type Endpoint, Listener } from './transports/tcp/listener.ts'
 import type { Certificates } from './transports/tls/certificates.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 import { version } from './version.ts'
+import type { WorkerWebhooks } from './webhooks.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
 const DRAIN_MARGIN_MS = 1000
@@ -39,6 +40,7 @@ export interface DoorsDeps {
   /** Null where nothing is stored. */
   readonly store: (() => StoreFigures) | null
   readonly spans: SpanFigures | null
+  readonly webhooks: WorkerWebhooks | null
   readonly node: NodeLife & { readonly id: string | null; readonly startedAtMs: number }
 }
 
@@ -65,6 +67,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       bound.http = await openDoor(http, config.host, ports.http)
       bound.grpc = await openDoor(grpc, config.host, ports.grpc)
       observation.opened(bound.tcp)
+      deps.webhooks?.opened(bound)
       return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
@@ -75,7 +78,8 @@ export function doorsOf(deps: DoorsDeps): Listeners {
     },
     async drain() {
       observation.drains()
-      await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
+      const delivered = deps.webhooks?.deliverer.stop()
+      await Promise.all([listener?.drain(drainMs), drainOthers(drainMs), delivered])
       credentials?.stop()
     },
   }

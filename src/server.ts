@@ -21,6 +21,7 @@ import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
 import type { OtlpExporter } from './transports/tracing/otlp-exporter.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 import { version } from './version.ts'
+import { type WorkerWebhooks, webhooksOf } from './webhooks.ts'
 
 /** Time for an embedded PostgreSQL to write what it has. */
 const NODE_STOP_MS = 20_000
@@ -88,6 +89,7 @@ export async function startWorker(config: Config): Promise<void> {
   const traffic = new Traffic()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
+  let webhooks: WorkerWebhooks | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
   const guards = await guardsForTests(process.env)
   const spans = config.otlpEndpoint === null ? null : await tracing(config.otlpEndpoint, log)
@@ -105,6 +107,10 @@ export async function startWorker(config: Config): Promise<void> {
     traffic,
     durable,
     makeRunner: (mail, hold, reserve) => {
+      webhooks = webhooksOf(config, clock, log, {
+        take: (ref) => runnerNow().takeDelivery(ref),
+        report: (letter) => mail.webhook(letter),
+      })
       runner = new ShardRunner({
         clock,
         ...(hold === null ? {} : { durable: { hold, lines: events } }),
@@ -113,6 +119,7 @@ export async function startWorker(config: Config): Promise<void> {
         watch: spans?.watch,
         reserve,
         memoryBytesMax: Math.floor(config.memoryBytesMax / config.workers),
+        webhooks: webhooks.deliverer,
         retention: {
           count: config.retentionCount,
           ageMs: config.retentionMs,
@@ -133,6 +140,7 @@ export async function startWorker(config: Config): Promise<void> {
         moves,
         clock,
         log,
+        webhooks,
         node: {
           ...life,
           id: process.env['FLASHQ_NODE'] ?? null,

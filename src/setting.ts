@@ -73,3 +73,20 @@ export function readInteger(text: string, min: number, max: number): number | un
   const value = Number(text)
   return value >= min && value <= max ? value : undefined
 }
+
+/** The path of a file; not set by default. */
+export function file({ name, meaning }: { name: string; meaning: string }): Setting<string | null> {
+  return {
+    name,
+    default: '',
+    defaultNote: 'none',
+    allowed: 'the path of a file',
+    meaning,
+    secret: false,
+    read: (text) => (text === '' ? null : readPath(text)),
+  }
+}
+
+export function readPath(text: string): string | undefined {
+  return /\p{Cc}/u.test(text) ? undefined : text
+}

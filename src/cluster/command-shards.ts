@@ -5,12 +5,14 @@ import { type ShardId, shardOfId } from '../engine/job-id.ts'
 import { opNames, type Route, routeOf } from '../engine/op.ts'
 import type { ItemRefusal } from '../engine/ports.ts'
 import { refusals } from '../engine/refusal.ts'
+import { WEBHOOK_HOME } from '../engine/webhooks.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 export const routes: readonly Route[] = opNames.map((name) => routeOf[name])
 
 export function shardFor(command: Command, route: Route | undefined): ShardId {
   if (route === 'id') return shardOfId(command.id)
+  if (route === 'webhooks') return WEBHOOK_HOME
   return shardOfQueue(route === 'name' ? command.name : command.queue)
 }
 

@@ -1,7 +1,7 @@
 // What the shards of one worker come to, in numbers, for metrics and for the history.
 
 import type { EventCounts } from '../engine/event-counts.ts'
-import { EventKind } from '../engine/ports.ts'
+import { EventKind, type Metrics, type QueueInfo, type Stats } from '../engine/ports.ts'
 import type { TopQueues } from '../engine/queue-figures.ts'
 import type { RateWindow } from '../engine/rate-window.ts'
 import type { ShardState } from '../engine/shard-state.ts'
@@ -81,4 +81,21 @@ export function sumsOf(
     sums.failed += state.totalFailed
   }
   return sums
+}
+
+export function statsOf({ waiting, active, delayed, dlq }: ShardSums): Stats {
+  return { queued: waiting, processing: active, delayed, dlq }
+}
+
+export function metricsOf(sums: ShardSums, queues: QueueInfo[]): Metrics {
+  const { recentCount, recentSumMs } = sums
+  return {
+    total_pushed: sums.pushed,
+    total_completed: sums.completed,
+    total_failed: sums.failed,
+    jobs_per_second: sums.perSecond,
+    avg_latency_ms: recentCount === 0 ? 0 : recentSumMs / recentCount,
+    latency_count: recentCount,
+    queues,
+  }
 }

@@ -40,21 +40,22 @@ import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import type { DeliveryRef, WebhookLetter, WebhookPorts } from '../engine/webhook-ports.ts'
+import type { OutgoingEvent } from '../engine/webhooks.ts'
 import { refuseIdsOf, routes, shardFor, shardMask } from './command-shards.ts'
+import { HeldDeliveries } from './held-deliveries.ts'
 import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { SessionNews } from './session-news.ts'
-import { type RunnerFigures, type ShardSums, sumsOf } from './shard-figures.ts'
+import { metricsOf, type RunnerFigures, type ShardSums, statsOf, sumsOf } from './shard-figures.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
 const MEMORY_LOOK_EVERY = 256
 /** Memory that was given up is kept up to this part of the memory that may be used. */
 const SPARE_DIVISOR = 8
-const RATE_SECONDS = 10
-const LATENCY_SECONDS = 60
 
 export interface RunnerOptions {
   readonly clock: Clock
@@ -65,6 +66,7 @@ export interface RunnerOptions {
   readonly retention: Retention
   /** Follows jobs, for traces. */
   readonly watch?: JobWatch | undefined
+  readonly webhooks: WebhookPorts
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
   /** Where records are kept: replies wait there for the records they depend on. */
@@ -129,12 +131,13 @@ export class ShardRunner {
     const { durable, retention, watch } = this.options
     const { memory, slots, latency, counts } = this
     const spare = this.spareMemory
-    let { mail, events } = this.options
+    let { mail, events, webhooks } = this.options
     if (log !== null && durable !== undefined) {
       mail = new HeldMail(mail, log, durable.hold)
       events = new HeldEvents(durable.lines, log, durable.hold)
+      webhooks = new HeldDeliveries(webhooks, log, durable.hold)
     }
-    return { mail, events, retention, log, memory, slots, spare, latency, counts, watch }
+    return { mail, events, retention, webhooks, log, memory, slots, spare, latency, counts, watch }
   }
 
   /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */
@@ -314,6 +317,15 @@ export class ShardRunner {
     this.touch(shardOfQueue(name))?.tickTaken(name, tickMs, this.options.clock.nowMs())
   }
 
+  webhook(letter: WebhookLetter): void {
+    this.touch(letter.to)?.takeLetter(letter, this.options.clock.nowMs())
+  }
+
+  /** A delivery that is due, as it is now; null when it is not to be sent from here (any more). */
+  takeDelivery(ref: DeliveryRef): OutgoingEvent | null {
+    return this.shards[ref.shard]?.takeDelivery(ref) ?? null
+  }
+
   /** Shards have new owners: what was asked of others is asked again. */
   askAgain(): void {
     for (const shard of this.owned) shard.askAgain()
@@ -327,33 +339,11 @@ export class ShardRunner {
   }
 
   stats(): Stats {
-    const sum: Stats = { queued: 0, processing: 0, delayed: 0, dlq: 0 }
-    for (const { state } of this.owned) {
-      sum.queued += state.waiting
-      sum.processing += state.active
-      sum.delayed += state.delayed
-      sum.dlq += state.dead
-    }
-    return sum
+    return statsOf(this.sums())
   }
 
   metrics(): Metrics {
-    const nowMs = this.options.clock.nowMs()
-    const sum: Metrics = {
-      total_pushed: 0,
-      total_completed: 0,
-      total_failed: 0,
-      jobs_per_second: this.latency.perSecond(nowMs, RATE_SECONDS),
-      avg_latency_ms: this.latency.mean(nowMs, LATENCY_SECONDS),
-      latency_count: this.latency.count(nowMs, LATENCY_SECONDS),
-      queues: this.queues(),
-    }
-    for (const { state } of this.owned) {
-      sum.total_pushed += state.totalPushed
-      sum.total_completed += state.totalCompleted
-      sum.total_failed += state.totalFailed
-    }
-    return sum
+    return metricsOf(this.sums(), this.queues())
   }
 
   sums(): ShardSums {
@@ -443,8 +433,8 @@ export class ShardRunner {
   private memoryBytes(): number {
     let bytes = this.spareMemory.bytes
     for (const { state } of this.owned) {
-      const { payloads, jobs } = state
-      bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes
+      const { payloads, jobs, outbox } = state
+      bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes + outbox.bytes
     }
     return bytes
   }

@@ -41,13 +41,18 @@ export const Op = {
   LOG: 38,
   GETLOGS: 39,
   HELLO: 40,
+  WEBHOOK: 60,
+  WEBHOOKDELETE: 61,
+  WEBHOOKLIST: 62,
+  WEBHOOKPING: 63,
+  WEBHOOKLOG: 64,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
 export type OpName = keyof typeof Op
 
-/** How a command finds the shard that runs it. `every` asks all shards, `connection` none. */
-export type Route = 'queue' | 'id' | 'ids' | 'name' | 'every' | 'connection'
+/** How a command finds the shard that runs it. `webhooks` is one shard, `every` asks all, `connection` none. */
+export type Route = 'queue' | 'id' | 'ids' | 'name' | 'webhooks' | 'every' | 'connection'
 
 export const routeOf: Readonly<Record<OpName, Route>> = {
   PUSH: 'queue',
@@ -90,6 +95,11 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   LOG: 'id',
   GETLOGS: 'id',
   HELLO: 'connection',
+  WEBHOOK: 'webhooks',
+  WEBHOOKDELETE: 'webhooks',
+  WEBHOOKLIST: 'webhooks',
+  WEBHOOKPING: 'webhooks',
+  WEBHOOKLOG: 'webhooks',
 }
 
 /** Op number → its name. */

@@ -8,6 +8,7 @@ import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
 import type { JobWatch } from './job-watch.ts'
 import { limits } from './limits.ts'
+import { OutgoingEvents } from './outgoing-events.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { checkQueueName } from './queue-name.ts'
@@ -17,6 +18,8 @@ import { type Refusal, refusals } from './refusal.ts'
 import type { ShardState } from './shard-state.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import { WaitingPulls } from './waiting-pull.ts'
+import { WebhookHome } from './webhook-home.ts'
+import type { WebhookPorts } from './webhook-ports.ts'
 
 /** How long finished jobs stay readable, per shard. */
 export interface Retention {
@@ -43,6 +46,7 @@ export interface ShardPorts {
   readonly counts: EventCounts
   readonly watch?: JobWatch | undefined
   readonly retention: Retention
+  readonly webhooks: WebhookPorts
 }
 
 /** Queues beyond which idle ones are looked for; doubles with the number in use. */
@@ -53,6 +57,9 @@ export class ShardContext {
   readonly ports: ShardPorts
   readonly record: Recorder
   readonly waits = new WaitingPulls()
+  readonly outgoing: OutgoingEvents
+  /** Of shard 0 only. */
+  readonly home = new WebhookHome()
   /** Queues whose waiting pulls may be served at the end of the turn. */
   dirty: Queue[] = []
   /** The turn's moment. */
@@ -71,6 +78,7 @@ export class ShardContext {
     this.state = state
     this.ports = ports
     this.record = new Recorder(state, ports.log)
+    this.outgoing = new OutgoingEvents(state, this.record, ports)
     this.seqLimit = seqLimit
   }
 
@@ -109,6 +117,9 @@ export class ShardContext {
   }
 
   emit(kind: EventKind, queue: Queue, seq: Seq, error: string | null = null): void {
+    if ((this.state.webhooks.mask & kind) !== 0) {
+      this.outgoing.note(kind, queue.name, seq, this.nowMs, error)
+    }
     const { events, counts } = this.ports
     counts.note(kind)
     if (events.listening && events.wants(queue.name, kind)) {
@@ -118,6 +129,11 @@ export class ShardContext {
 
   /** The same of consecutive jobs of one queue. */
   emitRun(kind: EventKind, queue: Queue, firstSeq: Seq, count: number): void {
+    if ((this.state.webhooks.mask & kind) !== 0) {
+      for (let seq = firstSeq; seq < firstSeq + count; seq++) {
+        this.outgoing.note(kind, queue.name, seq, this.nowMs, null)
+      }
+    }
     const { events } = this.ports
     if (events.listening && events.wants(queue.name, kind)) {
       events.events(kind, this.state, firstSeq, count, this.nowMs)

@@ -18,6 +18,7 @@ import { limits } from '../../src/engine/limits.ts'
 import { newSession, type Session } from '../../src/engine/ports.ts'
 import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
 import { Traffic } from '../../src/engine/traffic.ts'
+import { noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { Backlog } from '../../src/storage/backlog.ts'
 import { timerDelay } from '../../src/storage/delay.ts'
 import { Journal } from '../../src/storage/journal.ts'
@@ -85,6 +86,7 @@ export class KeptWorker {
           clock,
           mail,
           events,
+          webhooks: noDeliveries,
           memoryBytesMax: 2 ** 30,
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: (shard) => this.keeper.reserve(shard),

@@ -75,6 +75,8 @@ function record(
   const firstSeq = ctx.state.nextSeq
   ctx.record.pushed({ queue, firstSeq, count, nowMs: ctx.nowMs, bytes, table, rows })
   ctx.markDirty(queue)
+  // Before anything else is recorded: see record-order.ts.
+  ctx.emitRun(EventKind.pushed, queue, firstSeq, count)
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
   }
@@ -82,7 +84,6 @@ function record(
   if (watch !== undefined && (table.flagsSeen & JobFlag.tags) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) watch.pushed(ctx.state, seq, ctx.nowMs)
   }
-  ctx.emitRun(EventKind.pushed, queue, firstSeq, count)
   return firstSeq
 }
 

@@ -71,6 +71,11 @@ export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
   HELLO: 'consume',
+  WEBHOOK: 'admin',
+  WEBHOOKDELETE: 'admin',
+  WEBHOOKLIST: 'admin',
+  WEBHOOKPING: 'admin',
+  WEBHOOKLOG: 'admin',
 }
 
 /** Where a reply lists things that have a queue each. */
@@ -92,7 +97,8 @@ export function authorize(principal: Principal, op: OpName, queue: string | null
   if (scope === null) return null
   if (!principal.scopes.has(scope)) return refusals.forbidden
   if (principal.queues === null) return null
-  if (routeOf[op] === 'every') return listOf.has(op) ? null : refusals.forbidden
+  const isOfAll = routeOf[op] === 'every' || (routeOf[op] === 'webhooks' && queue === null)
+  if (isOfAll) return listOf.has(op) ? null : refusals.forbidden
   return queue === null || mayUse(principal, queue) ? null : refusals.forbidden
 }
 

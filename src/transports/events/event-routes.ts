@@ -39,7 +39,7 @@ const response = {
 
 /** Of the HTTP door. */
 export const events: RoutePlugin = (app, http) => {
-  const { clock, log, gate, guard, origins, bearer } = http
+  const { clock, log, gate, guard, origins, bearer, auth } = http
   const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
   eventRoutes(app, {
     streams,
@@ -49,7 +49,7 @@ export const events: RoutePlugin = (app, http) => {
     bearer,
     principalOf: (request) => request.principal,
     answerOf: httpRefusal,
-    isAllowed: () => true,
+    isAllowed: (principal) => auth.isValid(principal),
   })
 }
 

@@ -41,6 +41,8 @@ export interface HttpConfig {
   /** Whose pages may ask, besides the server's own. */
   readonly corsOrigins: readonly string[]
   readonly authTokens: readonly string[]
+  /** What an incoming webhook is signed with; empty = it needs a token like everybody. */
+  readonly webhookIncomingSecrets: readonly string[]
   /** Null = jobs are in memory alone. */
   readonly databaseUrl: string | null
 }

@@ -210,7 +210,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
 ]
 
 interface Described {
-  readonly tag: 'queues' | 'jobs' | 'crons' | 'server'
+  readonly tag: 'queues' | 'jobs' | 'crons' | 'webhooks' | 'server'
   readonly summary: string
   /** Of `data` in the answer. */
   readonly data: object
@@ -218,7 +218,7 @@ interface Described {
   readonly beside?: Readonly<Record<string, object>>
   readonly query?: Fields
   /** Names in the path. */
-  readonly path?: readonly ('queue' | 'id' | 'name' | 'worker')[]
+  readonly path?: readonly ('queue' | 'id' | 'name' | 'worker' | 'webhook')[]
   readonly body?: object
   readonly isPublic?: boolean
 }
@@ -228,6 +228,7 @@ const pathParts = {
   id: { ...uint, description: "a job's id" },
   name: { ...text, description: 'a cron, percent-encoded' },
   worker: { ...text, description: 'a consumer, percent-encoded' },
+  webhook: { ...text, description: "a webhook's id", examples: ['wh_1'] },
 }
 
 /** The `schema` of a route. */
