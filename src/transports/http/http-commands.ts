@@ -15,8 +15,8 @@ import { headersOf, statusOf } from './http-refusal.ts'
 import { bodyOf } from './json-bodies.ts'
 import { type Body, codeOf, isOk, refusedBody } from './reply-lines.ts'
 
-/** What an answer's line becomes. */
-export type BodyOf = (line: Buffer) => Body
+/** What an answer's line becomes; a refusal where the line says that it did not do the one thing. */
+export type BodyOf = (line: Buffer) => Body | Refusal
 
 export class HttpCommands {
   private readonly caller: Caller
@@ -40,7 +40,7 @@ export class HttpCommands {
   ): void {
     if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
     this.access.ask(request.principal, frame, ({ line }) => {
-      if (isOk(line)) sendBody(reply, body(line))
+      if (isOk(line)) sendMade(reply, body(line))
       else failed(reply, line)
     })
     // The frame has been read, or copied.
@@ -51,16 +51,27 @@ export class HttpCommands {
   give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): void {
     if (!isOk(line)) return sendRefused(reply, line)
     if (handed !== null) this.returnUnlessWritten(reply, handed)
-    sendBody(reply, body(line))
+    sendMade(reply, body(line))
   }
 
   private returnUnlessWritten(reply: FastifyReply, handed: Unwritten): void {
     const { raw } = reply
-    if (raw.destroyed || raw.socket === null) return this.caller.giveBack(handed)
-    raw.once('close', () => {
+    // Behind other answers, `raw` has no socket yet, and does not hear when it closes.
+    const { socket } = reply.request.raw
+    if (socket.destroyed) return this.caller.giveBack(handed)
+    const over = (): void => {
+      raw.off('close', over)
+      socket.off('close', over)
       if (!raw.writableFinished) this.caller.giveBack(handed)
-    })
+    }
+    raw.once('close', over)
+    socket.once('close', over)
   }
+}
+
+function sendMade(reply: FastifyReply, made: Body | Refusal): void {
+  if (typeof made === 'string' || Buffer.isBuffer(made)) sendBody(reply, made)
+  else sendRefusal(reply, made)
 }
 
 /** A refusal's line is a body as it is. */
