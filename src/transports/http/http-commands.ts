@@ -6,7 +6,6 @@
 // an answer that does not reach its client return to their queue (`give`).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Answer, Caller } from '../caller.ts'
@@ -48,24 +47,15 @@ export class HttpCommands {
   }
 
   /** The answer to a pull. */
-  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): void {
+  give(reply: FastifyReply, { line, handed }: Answer, body: (line: Buffer) => Body): void {
     if (!isOk(line)) return sendRefused(reply, line)
-    if (handed !== null) this.returnUnlessWritten(reply, handed)
-    sendMade(reply, body(line))
-  }
-
-  private returnUnlessWritten(reply: FastifyReply, handed: Unwritten): void {
-    const { raw } = reply
-    // Behind other answers, `raw` has no socket yet, and does not hear when it closes.
+    if (handed === null) return void sendBody(reply, body(line))
+    // Not that of the answer: behind others it has none yet.
     const { socket } = reply.request.raw
-    if (socket.destroyed) return this.caller.giveBack(handed)
-    const over = (): void => {
-      raw.off('close', over)
-      socket.off('close', over)
-      if (!raw.writableFinished) this.caller.giveBack(handed)
-    }
-    raw.once('close', over)
-    socket.once('close', over)
+    const giveBack = (): void => this.caller.giveBack(handed)
+    if (socket.destroyed) return giveBack()
+    socket.once('close', giveBack)
+    sendBody(reply, body(line), () => socket.off('close', giveBack))
   }
 }
 
