@@ -165,7 +165,11 @@ export class HttpDoor implements Door {
       if (this.terms.isEnding) reply.header('connection', 'close')
       sent()
     })
+    const unwatch = deps.auth.onChange(() =>
+      polls.endInvalid((principal) => deps.auth.isValid(principal)),
+    )
     app.addHook('preClose', (done) => {
+      unwatch()
       polls.endAll()
       done()
     })

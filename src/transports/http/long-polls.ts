@@ -15,8 +15,8 @@ import type { Answer, Caller } from '../caller.ts'
 export class LongPolls {
   private readonly caller: Caller
   private readonly access: Guard
-  /** Each ends one of them. */
-  private readonly waiting = new Set<() => void>()
+  /** What ends one of them, and whose it is. */
+  private readonly waiting = new Map<() => void, Principal>()
   private readonly bySocket = new Map<Socket, number>()
   private isOver = false
 
@@ -49,16 +49,21 @@ export class LongPolls {
       this.caller.end(session)
       settle(null)
     }
-    this.waiting.add(end)
+    this.waiting.set(end, principal)
     this.bySocket.set(socket, (this.bySocket.get(socket) ?? 0) + 1)
     socket.once('close', end)
     this.access.ask(principal, frame, settle, session)
   }
 
+  /** Those whose token is not good any more; when they come again they are told. */
+  endInvalid(isValid: (principal: Principal) => boolean): void {
+    for (const [end, principal] of this.waiting) if (!isValid(principal)) end()
+  }
+
   /** None waits from now on. */
   endAll(): void {
     this.isOver = true
-    for (const end of this.waiting) end()
+    for (const end of this.waiting.keys()) end()
   }
 
   private left(socket: Socket): void {
