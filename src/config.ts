@@ -423,15 +423,17 @@ function readSchema(text: string): string | undefined {
   return isName && text.length <= SCHEMA_LENGTH_MAX ? text : undefined
 }
 
-/** In lower case, blanks around the items dropped. */
+/** In lower case, blanks around the items and empty ones dropped. */
 function readList(
   text: string,
   max: number,
   isItem: (item: string) => boolean,
 ): readonly string[] | undefined {
   if (text === '') return Object.freeze([])
-  const items = [...new Set(text.toLowerCase().split(','))].map((item) => item.trim())
-  return items.length <= max && items.every(isItem) ? Object.freeze(items) : undefined
+  const given = text.toLowerCase().split(',')
+  const items = [...new Set(given.map((item) => item.trim()))].filter(Boolean)
+  if (items.length === 0 || items.length > max) return undefined
+  return items.every(isItem) ? Object.freeze(items) : undefined
 }
 
 /** As a browser writes it. */

@@ -189,7 +189,7 @@ export const limits = {
   /** How long a pull over HTTP waits: when it does not say, and at most. */
   pollMs: 30_000,
   pollMsMax: 60_000,
-  pollsPerConnectionMax: 16,
+  pollsPerConnectionMax: 4,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
   /** Connections of one address to one worker that have not authenticated yet. */

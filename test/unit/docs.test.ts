@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Op } from '../../src/engine/op.ts'
 import { refusalCodes } from '../../src/engine/refusal.ts'
+import { httpCodes, statusOf } from '../../src/transports/http/http-refusal.ts'
 import { metricNames } from '../../src/transports/metrics/catalogue.ts'
 import { cliPage } from '../support/cli-page.ts'
 import { configurationPage } from '../support/configuration-page.ts'
@@ -12,6 +13,7 @@ import { configurationPage } from '../support/configuration-page.ts'
 const protocol = readFileSync('proto/protocol.md', 'utf8')
 const operations = readFileSync('docs/operations.md', 'utf8')
 const metrics = readFileSync('docs/metrics.md', 'utf8')
+const http = readFileSync('docs/http.md', 'utf8')
 const durability = readFileSync('docs/durability.md', 'utf8')
 
 describe('the documents', () => {
@@ -44,6 +46,19 @@ describe('the page of metrics', () => {
     const used = [...rules.matchAll(/\bflashq_\w+/g)].map(([name]) => name.replace(/_bucket$/, ''))
     expect(used.length).toBeGreaterThan(10)
     expect(used.filter((name) => !metricNames.some((known) => known === name))).toEqual([])
+  })
+})
+
+describe('the page of the HTTP API', () => {
+  it('lists every code with its status, and no other', () => {
+    const section = http.split(/^## /m).find((part) => part.startsWith('Status codes\n')) ?? ''
+    const listed = [...section.matchAll(/^\|([^|]*)\| (\d+) \|/gm)].flatMap(
+      ([, codes = '', status]) =>
+        [...codes.matchAll(/`([^`]+)`/g)].map(([, code]) => [code, Number(status)]),
+    )
+    expect(Object.fromEntries(listed)).toEqual({ ...statusOf, ...httpCodes })
+    expect(Object.keys(statusOf).sort()).toEqual([...refusalCodes].sort())
+    expect(listed).toHaveLength(refusalCodes.length + Object.keys(httpCodes).length)
   })
 })
 

@@ -38,11 +38,11 @@ import type { Certificates } from '../tls/certificates.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
 import {
   commonHeaders,
-  type Ending,
   JSON_TYPE,
   sendHttpRefusal,
   sendRefusal,
   setHeaders,
+  type Terms,
 } from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
@@ -84,12 +84,15 @@ export interface HttpTimes {
   readonly headersMs: number
   readonly requestMs: number
   readonly checkEveryMs: number
+  /** For reading a long answer. */
+  readonly writeMs: number
 }
 
 const httpTimes: HttpTimes = {
   headersMs: limits.httpHeadersMsMax,
   requestMs: limits.httpRequestMsMax,
   checkEveryMs: limits.httpCheckEveryMs,
+  writeMs: limits.httpWriteMsMax,
 }
 
 export class HttpDoor implements Door {
@@ -98,7 +101,7 @@ export class HttpDoor implements Door {
   private readonly times: HttpTimes
   private readonly traffic: Traffic
   private readonly sockets = new Set<Socket>()
-  private readonly ending: Ending = { now: false }
+  private readonly terms: Terms
   private readonly certificates: Certificates | null
   private unfollow: (() => void) | null = null
 
@@ -106,6 +109,7 @@ export class HttpDoor implements Door {
     this.deps = depsOf(options)
     this.times = options.times ?? httpTimes
     this.traffic = options.traffic
+    this.terms = { isEnding: false, writeMs: this.times.writeMs }
     this.certificates = options.certificates
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
@@ -126,7 +130,7 @@ export class HttpDoor implements Door {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    this.ending.now = true
+    this.terms.isEnding = true
     const timer = setTimeout(() => this.app.server.closeAllConnections(), timeoutMs)
     // An answer that had begun before did not say that it was the last.
     const sweep = setInterval(() => this.app.server.closeIdleConnections(), SWEEP_MS)
@@ -149,7 +153,7 @@ export class HttpDoor implements Door {
     // Set for each request by its `Look`.
     app.decorateRequest('principal', null as unknown as Principal)
     app.decorateRequest('bodyMax', 0)
-    app.decorate('ending', this.ending)
+    app.decorate('terms', this.terms)
     takeJsonBodies(app)
     answerErrors(app, paths, this.lookFor('token'))
     // One hook per route, which knows what the route is: the framework would make an object of it per request.
@@ -162,10 +166,14 @@ export class HttpDoor implements Door {
       for (const [name, value] of Object.entries(commonHeaders)) {
         if (!reply.hasHeader(name)) reply.header(name, value)
       }
-      if (this.ending.now) reply.header('connection', 'close')
+      if (this.terms.isEnding) reply.header('connection', 'close')
       sent()
     })
+    const unwatch = deps.auth.onChange(() =>
+      polls.endInvalid((principal) => deps.auth.isValid(principal)),
+    )
     app.addHook('preClose', (done) => {
+      unwatch()
       polls.endAll()
       done()
     })
@@ -211,6 +219,8 @@ export class HttpDoor implements Door {
     server.on('connect', answerConnect)
     server.on('connection', (socket) => {
       this.sockets.add(socket)
+      // One for each answer that is owed on it, which are bounded.
+      socket.setMaxListeners(0)
       this.traffic.connected(HTTP, 1)
       socket.once('close', () => {
         this.sockets.delete(socket)

@@ -108,7 +108,7 @@ function gather(request: FastifyRequest, payload: IncomingMessage, done: Done): 
   const end = (error: Error | null): void => {
     payload.off('data', take)
     payload.off('end', finish)
-    payload.off('error', end)
+    payload.off('error', broken)
     if (error === null) return done(null, body)
     body.giveBack()
     done(error)
@@ -118,7 +118,9 @@ function gather(request: FastifyRequest, payload: IncomingMessage, done: Done): 
     else body.add(chunk)
   }
   const finish = (): void => end(null)
+  // The client has gone in the middle of it.
+  const broken = (): void => end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH())
   payload.on('data', take)
   payload.on('end', finish)
-  payload.on('error', end)
+  payload.on('error', broken)
 }

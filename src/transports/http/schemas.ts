@@ -50,6 +50,26 @@ const jobProperties = {
 const jobRequired = Object.keys(jobProperties)
 /** Of a job that was pushed as a part of a trace. */
 const traceProperties = { traceparent: text, tracestate: text }
+const exampleJob = {
+  id: 33,
+  queue: 'mail',
+  data: { to: 'ann@example.org' },
+  priority: 0,
+  created_at: 1_790_000_000_000,
+  run_at: 1_790_000_000_000,
+  started_at: 0,
+  attempts: 0,
+  max_attempts: 3,
+  backoff: 0,
+  ttl: 0,
+  timeout: 0,
+  unique_key: null,
+  depends_on: [],
+  progress: 0,
+  progress_msg: null,
+  tags: [],
+}
+const exampleRefusal = { index: 1, error: 'Job 65 not found', code: 'job_not_found' }
 const state = { enum: states }
 
 /** What a push may say besides the queue. */
@@ -90,6 +110,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: { ...jobProperties, ...traceProperties },
     required: jobRequired,
+    examples: [exampleJob],
   },
   {
     $id: 'PulledJob',
@@ -100,6 +121,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
       token: { ...uint, description: 'of this delivery; with `token` or `lease`' },
     },
     required: jobRequired,
+    examples: [{ ...exampleJob, started_at: 1_790_000_000_005, token: 7 }],
   },
   {
     $id: 'JobWithState',
@@ -114,6 +136,15 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
       finished_at: { ...at, type: ['integer', 'null'] },
     },
     required: ['state'],
+    examples: [
+      {
+        ...exampleJob,
+        state: 'completed',
+        result: { sent: true },
+        error: null,
+        finished_at: 1_790_000_000_900,
+      },
+    ],
   },
   { $id: 'JobState', ...objectOf({ id: uint, state }) },
   {
@@ -123,10 +154,12 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   {
     $id: 'Batch',
     ...objectOf({ ids: listOf(uint), errors: listOf(itemRefusal) }, ['ids']),
+    examples: [{ ids: [33, 65] }],
   },
   {
     $id: 'Counted',
     ...objectOf({ count: uint, errors: listOf(itemRefusal) }, ['count']),
+    examples: [{ count: 1, errors: [exampleRefusal] }],
   },
   {
     $id: 'QueueInfo',
