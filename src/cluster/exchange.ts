@@ -70,7 +70,7 @@ export interface ExchangeOptions {
 }
 
 /** The events of this worker's own shards, for streams. */
-export interface LocalNotes {
+interface LocalNotes {
   sink: NoteSink | null
   /** From now on these kinds of the queue's events are noted, and no others. */
   hear(queue: string, kinds: number): void

@@ -30,7 +30,7 @@ export const anybody: Principal = { name: 'anybody', scopes: new Set(scopes), qu
 export const nobody: Principal = { name: 'nobody', scopes: new Set(), queues: [] }
 
 /** Null: a stranger may. */
-export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
+const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   PUSH: 'produce',
   PUSHB: 'produce',
   PULL: 'consume',

@@ -15,7 +15,7 @@ export const anyJson = { description: 'any JSON value' }
 export const nothing = { type: 'null' }
 export const count = uint
 export const yesOrNo = { type: 'boolean' }
-export const states = [
+const states = [
   'waiting',
   'delayed',
   'active',

@@ -15,7 +15,7 @@ const gauge = (help: string, over?: Row['over']): Row =>
 const histogram = (help: string): Row => ({ type: 'histogram', help })
 
 /** In the order in which they are written. */
-export const catalogue = {
+const catalogue = {
   flashq_jobs_pushed_total: counter('Jobs pushed.'),
   flashq_jobs_completed_total: counter('Jobs acknowledged.'),
   flashq_jobs_failed_total: counter('Jobs moved to the dead letter queue.'),

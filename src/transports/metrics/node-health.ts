@@ -35,7 +35,7 @@ export interface WorkerHealth {
   readonly checkpoint_age_ms: number | null
 }
 
-export interface Check {
+interface Check {
   readonly name: string
   readonly ok: boolean
   readonly detail: string

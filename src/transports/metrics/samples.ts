@@ -6,7 +6,7 @@ import { type MetricName, metricNames, rowOfMetric } from './catalogue.ts'
 
 export type Labels = Readonly<Record<string, string | number>>
 
-export interface Sample {
+interface Sample {
   readonly value: number
   readonly labels: Labels
   /** Of a histogram: which of its series. */

@@ -71,7 +71,7 @@ function isConnected({ config, node }: HttpDeps): boolean {
 }
 
 /** A URL of PostgreSQL may have its password in two places. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   if (!URL.canParse(url)) return url.replace(/:\/\/.*$/s, '://****')
   const parsed = new URL(url)
   if (parsed.password !== '') parsed.password = '****'
