@@ -53,7 +53,7 @@ format: $(INSTALLED) ## format and repair what Biome can
 kernel: $(INSTALLED) ## compile the kernels that scan jobs and pack batches, when their sources changed
 	@node scripts/build-kernel.mjs
 
-docs: $(INSTALLED) ## write docs/configuration.md from src/config.ts
+docs: $(INSTALLED) ## write docs/configuration.md and docs/cli.md from the sources
 	@$(BIN)/vitest run --project unit test/unit/docs.test.ts --update
 
 test: check ## everything a change must pass; the last line is "N passed, N failed"

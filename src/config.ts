@@ -7,10 +7,15 @@
 // 4. A new field of `Config` without a row in the table does not compile; `--help` (`help.ts`) and
 //    `docs/configuration.md` are made from the same rows.
 //
-// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`.
+// Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`; `setting.ts` makes rows; those of
+// webhooks are in `webhook-settings.ts`.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { limits } from './engine/limits.ts'
+import { file, integer, type Machine, onOff, readPath, type Setting } from './setting.ts'
+import { type WebhookConfig, webhookSettings } from './webhook-settings.ts'
+
+export type { Machine, Setting } from './setting.ts'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -21,7 +26,7 @@ type Durability = (typeof durabilities)[number]
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'
 
-export interface Config {
+export interface Config extends WebhookConfig {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
@@ -66,27 +71,6 @@ export interface Config {
   /** Of one worker. */
   readonly journalBacklogBytes: number
   readonly historyDays: number
-}
-
-/** What the defaults depend on. Injected, so that tests see one machine everywhere. */
-export interface Machine {
-  readonly parallelism: number
-  /** What the process may use: the machine's memory or its cgroup's limit. */
-  readonly memoryBytes: number
-}
-
-export interface Setting<T> {
-  /** The environment variable. */
-  readonly name: string
-  /** As an operator would write it; '' = not set, and then `read('')` decides. */
-  readonly default: string
-  /** Says what an empty default comes to. */
-  readonly defaultNote: string
-  readonly allowed: string
-  readonly meaning: string
-  readonly secret: boolean
-  /** Never undefined for the default; undefined = not an allowed value. */
-  readonly read: (text: string, machine: Machine) => T | undefined
 }
 
 export const DEFAULT_UNIX_SOCKET = '/tmp/flashq.sock'
@@ -350,6 +334,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 3650,
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
+  ...webhookSettings,
 }
 
 export type ConfigResult =
@@ -410,72 +395,6 @@ function quoted(text: string): string {
   )
 }
 
-interface IntegerRow {
-  readonly name: string
-  readonly default: number | ''
-  readonly defaultNote?: string
-  /** The value when the text is the default, in the units of `Config`. */
-  readonly atDefault?: (machine: Machine) => number
-  readonly min: number
-  readonly max: number
-  /** What one of the operator's units is in those of `Config`. */
-  readonly unit?: number
-  readonly meaning: string
-}
-
-function integer(row: IntegerRow): Setting<number> {
-  const { name, meaning, atDefault, min, max, unit = 1 } = row
-  const defaultText = String(row.default)
-  return {
-    name,
-    default: defaultText,
-    defaultNote: row.defaultNote ?? '',
-    allowed: `an integer from ${min} to ${max}`,
-    meaning,
-    secret: false,
-    read: (text, machine) => {
-      if (atDefault !== undefined && text === defaultText) return atDefault(machine)
-      const value = readInteger(text, min, max)
-      return value === undefined ? undefined : value * unit
-    },
-  }
-}
-
-/** Off by default. */
-function onOff({ name, meaning }: { name: string; meaning: string }): Setting<boolean> {
-  return {
-    name,
-    default: '0',
-    defaultNote: 'off',
-    allowed: '1, true, yes, on; 0, false, no, off',
-    meaning,
-    secret: false,
-    read: (text) => {
-      if (/^(?:1|true|yes|on)$/i.test(text)) return true
-      return /^(?:0|false|no|off)$/i.test(text) ? false : undefined
-    },
-  }
-}
-
-/** Not set by default. */
-function file({ name, meaning }: { name: string; meaning: string }): Setting<string | null> {
-  return {
-    name,
-    default: '',
-    defaultNote: 'none',
-    allowed: 'the path of a file',
-    meaning,
-    secret: false,
-    read: (text) => (text === '' ? null : readPath(text)),
-  }
-}
-
-function readInteger(text: string, min: number, max: number): number | undefined {
-  if (!/^(?:0|[1-9][0-9]{0,15})$/.test(text)) return undefined
-  const value = Number(text)
-  return value >= min && value <= max ? value : undefined
-}
-
 function readHost(text: string): string | undefined {
   return /^[A-Za-z0-9.:%_-]{1,253}$/.test(text) ? text : undefined
 }
@@ -500,10 +419,6 @@ function readDatabaseUrl(text: string): string | null | undefined {
 function readSchema(text: string): string | undefined {
   const isName = /^[a-z_][a-z0-9_]*$/.test(text) && !text.startsWith('pg_')
   return isName && text.length <= SCHEMA_LENGTH_MAX ? text : undefined
-}
-
-function readPath(text: string): string | undefined {
-  return /\p{Cc}/u.test(text) ? undefined : text
 }
 
 /** In lower case, blanks around the items and empty ones dropped. */

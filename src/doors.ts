@@ -18,6 +18,7 @@ import { type Endpoint, Listener } from './transports/tcp/listener.ts'
 import type { Certificates } from './transports/tls/certificates.ts'
 import { wireCodec } from './transports/wire/codec.ts'
 import { version } from './version.ts'
+import type { WorkerWebhooks } from './webhooks.ts'
 
 /** Cut off by the primary, not by the worker, so that the exit code tells. */
 const DRAIN_MARGIN_MS = 1000
@@ -29,6 +30,7 @@ export interface DoorsDeps {
   readonly moves: Moves
   readonly clock: Clock
   readonly log: Logger
+  readonly webhooks: WorkerWebhooks | null
   readonly node: NodeLife & { readonly id: string | null; readonly startedAtMs: number }
 }
 
@@ -53,6 +55,7 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       bound.tcp = (tcp as AddressInfo).port
       bound.http = await openDoor(http, config.host, ports.http)
       bound.grpc = await openDoor(grpc, config.host, ports.grpc)
+      deps.webhooks?.opened(bound)
       return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
@@ -61,7 +64,8 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       await Promise.all([listener?.evacuate(timeoutMs), drainOthers(timeoutMs)])
     },
     async drain() {
-      await Promise.all([listener?.drain(drainMs), drainOthers(drainMs)])
+      const delivered = deps.webhooks?.deliverer.stop()
+      await Promise.all([listener?.drain(drainMs), drainOthers(drainMs), delivered])
       credentials?.stop()
     },
   }

@@ -17,6 +17,7 @@ import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
 import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
 import { wireCodec } from './transports/wire/codec.ts'
+import { type WorkerWebhooks, webhooksOf } from './webhooks.ts'
 
 /** Time for an embedded PostgreSQL to write what it has. */
 const NODE_STOP_MS = 20_000
@@ -83,6 +84,7 @@ export async function startWorker(config: Config): Promise<void> {
   const events = new EventHub()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
+  let webhooks: WorkerWebhooks | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
   const guards = await guardsForTests(process.env)
   // Loaded only where there is a database.
@@ -98,6 +100,10 @@ export async function startWorker(config: Config): Promise<void> {
     log,
     durable,
     makeRunner: (mail, hold, reserve) => {
+      webhooks = webhooksOf(config, clock, log, {
+        take: (ref) => runnerNow().takeDelivery(ref),
+        report: (letter) => mail.webhook(letter),
+      })
       runner = new ShardRunner({
         clock,
         ...(hold === null ? {} : { durable: { hold, lines: events } }),
@@ -105,6 +111,7 @@ export async function startWorker(config: Config): Promise<void> {
         events,
         reserve,
         memoryBytesMax: Math.floor(config.memoryBytesMax / config.workers),
+        webhooks: webhooks.deliverer,
         retention: {
           count: config.retentionCount,
           ageMs: config.retentionMs,
@@ -121,6 +128,7 @@ export async function startWorker(config: Config): Promise<void> {
         moves,
         clock,
         log,
+        webhooks,
         node: {
           ...life,
           id: process.env['FLASHQ_NODE'] ?? null,

@@ -164,13 +164,11 @@ export class Chronicle implements NoteSink {
   /** Everybody is told what has been noted. */
   turnEnded(): void {
     if (!this.isStuck) this.saySkipped()
-    let someWait = false
-    let leastLag = this.hearings.size === 0 ? 0 : Number.POSITIVE_INFINITY
-    for (const [hearer, hearing] of this.hearings) {
-      if (hearing.at < this.head && !this.tell(hearer, hearing)) someWait = true
-      leastLag = Math.min(leastLag, this.head - hearing.at)
+    let someWait = this.tellAll()
+    if (!this.isStuck && this.unsaid > 0) {
+      this.saySkipped()
+      someWait = this.tellAll()
     }
-    this.isStuck = leastLag > limits.eventLagMax
     if (someWait) this.againTimer ??= setTimeout(() => this.tellAgain(), AGAIN_MS)
   }
 
@@ -290,6 +288,18 @@ export class Chronicle implements NoteSink {
       this.ring = this.ring.slice(this.first)
       this.first = 0
     }
+  }
+
+  /** True: somebody has no room for all. */
+  private tellAll(): boolean {
+    let someWait = false
+    let leastLag = this.hearings.size === 0 ? 0 : Number.POSITIVE_INFINITY
+    for (const [hearer, hearing] of this.hearings) {
+      if (hearing.at < this.head && !this.tell(hearer, hearing)) someWait = true
+      leastLag = Math.min(leastLag, this.head - hearing.at)
+    }
+    this.isStuck = leastLag > limits.eventLagMax
+    return someWait
   }
 
   /** False: it has no room for all. */

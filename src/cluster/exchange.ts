@@ -181,6 +181,7 @@ export class Exchange implements Gate {
     this.feed = new Feeds({
       routes,
       linkTo: (to) => links.to(to),
+      forgetLost: () => links.forgetLost(),
       local: this.chronicle,
       hearing: options.hearing,
     })

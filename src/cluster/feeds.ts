@@ -29,6 +29,8 @@ export interface FeedsDeps {
   readonly local: Pick<Chronicle, 'hear' | 'forget'>
   /** Null while the worker is not reachable. */
   linkTo(worker: number): FeedLink | null
+  /** Lost links may be made again. */
+  forgetLost(): void
   /** Something is heard here, or nothing any more. */
   hearing(isHearing: boolean): void
 }
@@ -163,6 +165,7 @@ export class Feeds implements Feed {
     if (!someAreMissing || this.againTimer !== null || this.kinds.size === 0) return
     this.againTimer = setTimeout(() => {
       this.againTimer = null
+      this.deps.forgetLost()
       this.look()
     }, AGAIN_MS)
   }

@@ -2,6 +2,7 @@
 
 import type { JobId } from '../engine/job-id.ts'
 import type { CronTick, DurableLog, ParentMail, ParentOutcome } from '../engine/ports.ts'
+import type { WebhookLetter } from '../engine/webhook-ports.ts'
 import type { ReplyHold } from './reply-hold.ts'
 
 export class HeldMail implements ParentMail {
@@ -29,5 +30,9 @@ export class HeldMail implements ParentMail {
 
   cronTaken(name: string, tickMs: number): void {
     this.hold.letter(this.log, () => this.mail.cronTaken(name, tickMs))
+  }
+
+  webhook(letter: WebhookLetter): void {
+    this.hold.letter(this.log, () => this.mail.webhook(letter))
   }
 }

@@ -7,6 +7,7 @@
 
 import { type JobId, type ShardId, shardOfId } from '../engine/job-id.ts'
 import type { CronTick, ParentMail, ParentOutcome } from '../engine/ports.ts'
+import type { WebhookLetter } from '../engine/webhook-ports.ts'
 import type { Routes } from './routes.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
@@ -22,6 +23,7 @@ type Item =
     }
   | { readonly kind: 'cronTick'; readonly tick: CronTick }
   | { readonly kind: 'cronTaken'; readonly name: string; readonly tickMs: number }
+  | { readonly kind: 'webhook'; readonly letter: WebhookLetter }
 
 export interface MailDeps {
   readonly routes: Routes
@@ -57,6 +59,10 @@ export class Mail implements ParentMail {
     this.post({ kind: 'cronTaken', name, tickMs })
   }
 
+  webhook(letter: WebhookLetter): void {
+    this.post({ kind: 'webhook', letter })
+  }
+
   /** From another worker. */
   receive(json: string): void {
     const item = JSON.parse(json) as Item
@@ -85,8 +91,7 @@ export class Mail implements ParentMail {
     const shard = this.shardOf(item)
     if (routes.isMine(shard)) return this.addLocal(item)
     if (this.deps.send(routes.ownerOf(shard), JSON.stringify(item))) return
-    // A cron sends its tick every second until it is confirmed: what can't leave now need not wait.
-    if (item.kind === 'ask' || item.kind === 'tell') this.hold(item)
+    if (isSentOnce(item)) this.hold(item)
   }
 
   private addLocal(item: Item): void {
@@ -109,6 +114,8 @@ export class Mail implements ParentMail {
         return shardOfQueue(item.tick.queue)
       case 'cronTaken':
         return shardOfQueue(item.name)
+      case 'webhook':
+        return item.letter.to
     }
   }
 }
@@ -123,5 +130,13 @@ function handTo(to: ParentMail, item: Item): void {
       return to.cronTick(item.tick)
     case 'cronTaken':
       return to.cronTaken(item.name, item.tickMs)
+    case 'webhook':
+      return to.webhook(item.letter)
   }
+}
+
+/** A cron sends its tick every second until it is confirmed, and so are webhooks: what can't leave now need not wait. */
+function isSentOnce(item: Item): boolean {
+  if (item.kind === 'webhook') return item.letter.kind === 'delivered'
+  return item.kind === 'ask' || item.kind === 'tell'
 }

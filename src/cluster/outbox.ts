@@ -73,6 +73,7 @@ export class Outbox {
 export class Turn {
   private dirty: Outbox[] = []
   private scheduled = false
+  private ending = false
   private readonly beforeFlush: () => void
   private readonly atEnd = (): void => this.end()
 
@@ -83,7 +84,7 @@ export class Turn {
 
   flushLater(outbox: Outbox): void {
     this.dirty.push(outbox)
-    this.schedule()
+    if (!this.ending) this.schedule()
   }
 
   schedule(): void {
@@ -93,9 +94,11 @@ export class Turn {
   }
 
   private end(): void {
-    this.beforeFlush()
     // What `beforeFlush` made leaves now; what it scheduled besides is for the next turn.
     this.scheduled = false
+    this.ending = true
+    this.beforeFlush()
+    this.ending = false
     this.flushNow()
   }
 

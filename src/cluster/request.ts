@@ -63,6 +63,8 @@ export function mayRunTwice(op: number): boolean {
     case Op.GETPROGRESS:
     case Op.GETLOGS:
     case Op.DLQ:
+    case Op.WEBHOOKLIST:
+    case Op.WEBHOOKLOG:
       return true
     default:
       return false

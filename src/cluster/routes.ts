@@ -4,6 +4,7 @@ import type { Command } from '../engine/command.ts'
 import { type ShardId, shardOfId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import { opNames, type Route, routeOf } from '../engine/op.ts'
+import { WEBHOOK_HOME } from '../engine/webhooks.ts'
 import { NOBODY } from './assignment.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
@@ -67,6 +68,8 @@ export class Routes {
         return shardOfId(command.id)
       case 'name':
         return shardOfQueue(command.name)
+      case 'webhooks':
+        return WEBHOOK_HOME
       default:
         return shardOfQueue(command.queue)
     }

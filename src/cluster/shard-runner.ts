@@ -38,6 +38,9 @@ import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
+import type { DeliveryRef, WebhookLetter, WebhookPorts } from '../engine/webhook-ports.ts'
+import { type OutgoingEvent, WEBHOOK_HOME } from '../engine/webhooks.ts'
+import { HeldDeliveries } from './held-deliveries.ts'
 import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
@@ -59,6 +62,7 @@ export interface RunnerOptions {
   /** Payloads and rows of all shards of this worker. */
   readonly memoryBytesMax: number
   readonly retention: Retention
+  readonly webhooks: WebhookPorts
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
   /** Where records are kept: replies wait there for the records they depend on. */
@@ -122,12 +126,13 @@ export class ShardRunner {
     const { durable, retention } = this.options
     const { memory, slots, latency } = this
     const spare = this.spareMemory
-    let { mail, events } = this.options
+    let { mail, events, webhooks } = this.options
     if (log !== null && durable !== undefined) {
       mail = new HeldMail(mail, log, durable.hold)
       events = new HeldEvents(durable.lines, log, durable.hold)
+      webhooks = new HeldDeliveries(webhooks, log, durable.hold)
     }
-    return { mail, events, retention, log, memory, slots, spare, latency }
+    return { mail, events, retention, webhooks, log, memory, slots, spare, latency }
   }
 
   /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */
@@ -307,6 +312,15 @@ export class ShardRunner {
     this.touch(shardOfQueue(name))?.tickTaken(name, tickMs, this.options.clock.nowMs())
   }
 
+  webhook(letter: WebhookLetter): void {
+    this.touch(letter.to)?.takeLetter(letter, this.options.clock.nowMs())
+  }
+
+  /** A delivery that is due, as it is now; null when it is not to be sent from here (any more). */
+  takeDelivery(ref: DeliveryRef): OutgoingEvent | null {
+    return this.shards[ref.shard]?.takeDelivery(ref) ?? null
+  }
+
   /** Shards have new owners: what was asked of others is asked again. */
   askAgain(): void {
     for (const shard of this.owned) shard.askAgain()
@@ -413,8 +427,8 @@ export class ShardRunner {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
     let bytes = this.spareMemory.bytes
     for (const { state } of this.owned) {
-      const { payloads, jobs } = state
-      bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes
+      const { payloads, jobs, outbox } = state
+      bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes + outbox.bytes
     }
     this.memory.full = bytes > this.options.memoryBytesMax
   }
@@ -462,6 +476,7 @@ const routes: readonly Route[] = opNames.map((name) => routeOf[name])
 
 function shardFor(command: Command, route: Route | undefined): ShardId {
   if (route === 'id') return shardOfId(command.id)
+  if (route === 'webhooks') return WEBHOOK_HOME
   return shardOfQueue(route === 'name' ? command.name : command.queue)
 }
 

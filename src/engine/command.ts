@@ -9,6 +9,7 @@ import { JobTable } from './job-table.ts'
 import { limits } from './limits.ts'
 import type { JobQuery } from './list/job-query.ts'
 import type { Op } from './op.ts'
+import { noTerms, type WebhookTerms } from './webhook-terms.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 
@@ -78,6 +79,8 @@ export class Command {
   /** CRON `data` as raw JSON. */
   dataFrom = -1
   dataTo = -1
+  /** WEBHOOK and the like. */
+  webhook: WebhookTerms = noTerms
   /** AUTH `token`. */
   secret = ''
 }

@@ -28,10 +28,12 @@ export const TimerKind = {
   wait: 5,
   cron: 6,
   retention: 7,
+  delivery: 8,
+  webhooks: 9,
 } as const
 export type TimerKind = (typeof TimerKind)[keyof typeof TimerKind]
 
-const KINDS = 8
+const KINDS = 16
 
 export function timerKey(kind: TimerKind, seq: Seq): number {
   return seq * KINDS + kind

@@ -86,6 +86,43 @@ export const limits = {
   cronsPerShardMax: 10_000,
   waitingPullsPerQueueMax: 100_000,
 
+  /** Of the whole node: every shard holds them all. */
+  webhooksMax: 100,
+  webhookUrlBytesMax: 2048,
+  webhookEventsMax: 32,
+  webhookHeadersMax: 8,
+  webhookHeaderBytesMax: 1 * KIB,
+  /** A secret as text; what `whsec_` stands before is bounded decoded. */
+  webhookSecretBytesMax: 256,
+  webhookKeyBytesMin: 24,
+  webhookKeyBytesMax: 64,
+  webhookReasonBytesMax: 256,
+  /** The secret before still signs for so long after a new one was set. */
+  webhookRotationMs: DAY_MS,
+  /** Events that wait for one webhook, per shard; later ones are dropped and counted. */
+  webhookOutboxMax: 10_000,
+  /** Of all of them, per shard: the outbox is part of a checkpoint's meta. */
+  webhookOutboxBytesMax: 16 * MIB,
+  /** A delivery of which nothing was heard is named to the deliverer again. */
+  webhookResendMs: 5 * 60_000,
+  /** The list is sent again to shards that have not confirmed it. */
+  webhooksResendMs: 1000,
+  /** A change is answered after so long, also when some shard has not confirmed it. */
+  webhooksAnswerMsMax: 3000,
+  /** Of one attempt. */
+  webhookConnectMs: 3000,
+  webhookTotalMs: 15_000,
+  /** Of an answer to a delivery. */
+  webhookAnswerHeadBytesMax: 16 * KIB,
+  webhookAnswerBytesMax: 64 * KIB,
+  /** A receiver may ask for so long a pause. */
+  webhookRetryAfterMsMax: 60 * 60_000,
+  /** Attempts under way of one worker: to one host, and in all. */
+  webhookPerHostMax: 4,
+  webhooksUnderWayMax: 64,
+  /** Attempts that are remembered per webhook. */
+  webhookTriesKept: 50,
+
   /** Commands of one connection that are not answered yet; above it the server stops reading. */
   inFlightPerConnectionMax: 1024,
   /** Commands in a row for one other worker, and none for any other, after which a connection moves there. */
@@ -104,6 +141,10 @@ export const limits = {
   eventBurstMax: 100_000,
   /** When everybody who hears a worker's events is further behind, it leaves out what comes. */
   eventLagMax: 4096,
+  /** Events that streams have not got, over all of them: a worker with more takes no more from the others. */
+  eventsWaitingMax: 65_536,
+  /** So many may wait for each stream all the same. */
+  eventsWaitingPerStream: 1024,
   /** Of its own events, what a worker keeps for those who come back. */
   eventRingBytesMax: 4 * MIB,
   eventRingCountMax: 32_768,
@@ -111,7 +152,7 @@ export const limits = {
   eventLingerMs: 60_000,
   /** Events of all workers that a worker with streams keeps; a stream that is further behind loses the oldest. */
   eventHistoryBytesMax: 16 * MIB,
-  /** Part of a busy worker's time that is spent on writing to streams. */
+  /** Part of a worker's time that is spent on writing to streams. */
   streamTimeShare: 0.05,
   streamsPerWorkerMax: 2000,
   /** Of one token; of one address where there are no tokens. */

@@ -40,13 +40,18 @@ export const Op = {
   DELETEQUEUE: 37,
   LOG: 38,
   GETLOGS: 39,
+  WEBHOOK: 60,
+  WEBHOOKDELETE: 61,
+  WEBHOOKLIST: 62,
+  WEBHOOKPING: 63,
+  WEBHOOKLOG: 64,
 } as const
 
 export type Op = (typeof Op)[keyof typeof Op]
 export type OpName = keyof typeof Op
 
-/** How a command finds the shard that runs it. `every` asks all shards, `connection` none. */
-export type Route = 'queue' | 'id' | 'ids' | 'name' | 'every' | 'connection'
+/** How a command finds the shard that runs it. `webhooks` is one shard, `every` asks all, `connection` none. */
+export type Route = 'queue' | 'id' | 'ids' | 'name' | 'webhooks' | 'every' | 'connection'
 
 export const routeOf: Readonly<Record<OpName, Route>> = {
   PUSH: 'queue',
@@ -88,6 +93,11 @@ export const routeOf: Readonly<Record<OpName, Route>> = {
   DELETEQUEUE: 'queue',
   LOG: 'id',
   GETLOGS: 'id',
+  WEBHOOK: 'webhooks',
+  WEBHOOKDELETE: 'webhooks',
+  WEBHOOKLIST: 'webhooks',
+  WEBHOOKPING: 'webhooks',
+  WEBHOOKLOG: 'webhooks',
 }
 
 /** Op number → its name. */

@@ -12,6 +12,7 @@ import type { JobLog } from './job-log.ts'
 import type { JobStore, StateName } from './job-store.ts'
 import type { PayloadStore } from './payload-store.ts'
 import type { Refusal } from './refusal.ts'
+import type { WebhookLetter } from './webhook-ports.ts'
 
 /** Where the jobs of a reply or an event are read from; valid only during the call that passes it. */
 export interface JobSource {
@@ -107,6 +108,8 @@ export interface Reply {
   crons(crons: readonly CronInfo[]): void
   /** LISTJOBS: each job as `WireCodec.listed` wrote it; `cursor` null at the end of the list. */
   jobs(bodies: readonly Buffer[], cursor: string | null): void
+  /** What only webhooks answer: `"name":VALUE`, nothing of it secret. */
+  named(name: 'id' | 'webhook' | 'webhooks' | 'deliveries', value: unknown): void
 }
 
 /** Jobs handed to a consumer in one reply: their tokens are firstToken, firstToken + 1, … */
@@ -317,8 +320,8 @@ export interface FeedListener {
 export type ParentOutcome = 'open' | 'completed' | 'failed' | 'cancelled' | 'expired' | 'unknown'
 
 /**
- * Between shards, wherever they live. Each message may arrive twice, or not at all: then it is sent again. `tell` and
- * `cronTaken` must not arrive unless what their shard recorded before survives.
+ * Between shards, wherever they live. Each message may arrive twice, or not at all: then it is sent again. `tell`,
+ * `cronTaken` and those about webhooks must not arrive unless what their shard recorded before survives.
  */
 export interface ParentMail {
   /** Tell `child` when `parent` ends. */
@@ -328,6 +331,7 @@ export interface ParentMail {
   cronTick(tick: CronTick): void
   /** To the cron's shard: the queue's shard has the tick. */
   cronTaken(name: string, tickMs: number): void
+  webhook(letter: WebhookLetter): void
 }
 
 export interface CronTick {

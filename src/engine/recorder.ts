@@ -17,6 +17,7 @@ import {
 } from './evolve/pulled.ts'
 import { evolvePushed, type Pushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
+import * as webhook from './evolve/webhook-changed.ts'
 import type { JobId, Seq } from './job-id.ts'
 import { INT_STRIDE, IntColumn, JobFlag, NUM_STRIDE, NumColumn } from './job-table.ts'
 import type { CronTick, RecordLog, SeqList } from './ports.ts'
@@ -61,6 +62,12 @@ export const RecordKind = {
   cleared: 32,
   queueReset: 33,
   logged: 34,
+  webhooksSet: 50,
+  /** Is stored together with the record before it: see `isWithLast`. */
+  deliveriesAdded: 51,
+  deliveryFailed: 52,
+  deliveryEnded: 53,
+  webhookHealth: 54,
 } as const
 
 export const removedAs: readonly job.RemovedAs[] = ['cancelled', 'expired', 'failed']
@@ -287,6 +294,37 @@ export class Recorder {
       this.log.append(w.end())
     }
     configured.evolveCronTicked(this.state, tick.name, tick.tickMs)
+  }
+
+  webhooksSet(text: string): void {
+    this.log?.append(this.writer.begin(RecordKind.webhooksSet).text(text).end())
+    webhook.evolveWebhooksSet(this.state, text)
+  }
+
+  deliveriesAdded(noted: webhook.EventNoted): void {
+    if (this.log !== null) {
+      const w = this.writer.begin(RecordKind.deliveriesAdded).uint(noted.kind)
+      w.f64(noted.seq).f64(noted.nowMs).textOrNull(noted.error)
+      w.uint(noted.webhooks.length)
+      for (const no of noted.webhooks) w.uint(no)
+      this.log.append(w.end())
+    }
+    webhook.evolveDeliveriesAdded(this.state, noted)
+  }
+
+  deliveryFailed(no: number, nextMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.deliveryFailed).uint(no).f64(nextMs).end())
+    webhook.evolveDeliveryFailed(this.state, no, nextMs)
+  }
+
+  deliveryEnded(no: number): void {
+    this.log?.append(this.writer.begin(RecordKind.deliveryEnded).uint(no).end())
+    webhook.evolveDeliveryEnded(this.state, no)
+  }
+
+  webhookHealth(no: number, sinceMs: number): void {
+    this.log?.append(this.writer.begin(RecordKind.webhookHealth).uint(no).f64(sinceMs).end())
+    webhook.evolveWebhookHealth(this.state, no, sinceMs)
   }
 
   /**

@@ -23,6 +23,8 @@ export const refusalCodes = [
   'dependency_invalid',
   'cron_not_found',
   'cron_invalid',
+  'webhook_not_found',
+  'webhook_invalid', // its URL, an event, its secret, a header
   'too_many_waiting',
   'memory_full',
   'draining',
@@ -46,6 +48,7 @@ export const refusals = {
   }),
   authRequired: { code: 'auth_required', text: 'Authentication required' },
   authInvalid: { code: 'auth_invalid', text: 'Invalid token' },
+  signatureInvalid: { code: 'auth_invalid', text: 'Signature is missing, wrong or too old' },
   authThrottled: { code: 'auth_throttled', text: 'Too many failed attempts, try again later' },
   forbidden: { code: 'forbidden', text: 'This token may not do that' },
   queueEmpty: { code: 'queue_name_invalid', text: 'Queue name cannot be empty' },
@@ -111,6 +114,11 @@ export const refusals = {
   cronName: (max: number): Refusal => ({
     code: 'cron_invalid',
     text: `Cron name must be 1 to ${max} bytes`,
+  }),
+  webhookNotFound: { code: 'webhook_not_found', text: 'Webhook not found' },
+  webhookInvalid: (detail: string): Refusal => ({
+    code: 'webhook_invalid',
+    text: `Invalid webhook: ${detail}`,
   }),
   tooManyWaiting: { code: 'too_many_waiting', text: 'Too many waiting pulls on this queue' },
   memoryFull: { code: 'memory_full', text: 'Memory limit reached, job refused; try again later' },

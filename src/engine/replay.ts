@@ -8,6 +8,7 @@ import { evolveCompletedRun } from './evolve/plain-run.ts'
 import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve/pulled.ts'
 import { evolvePushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
+import * as webhook from './evolve/webhook-changed.ts'
 import { INT_STRIDE, IntColumn, JobTable, NUM_STRIDE } from './job-table.ts'
 import { limits } from './limits.ts'
 import type { SeqList } from './ports.ts'
@@ -31,7 +32,12 @@ export class Replay {
   apply(record: Buffer): void {
     const r = new RecordReader(record)
     const kind = r.u8()
-    if (!this.applyHot(kind, r) && !this.applyJob(kind, r) && !this.applyConfigured(kind, r)) {
+    const isKnown =
+      this.applyHot(kind, r) ||
+      this.applyJob(kind, r) ||
+      this.applyConfigured(kind, r) ||
+      this.applyWebhook(kind, r)
+    if (!isKnown) {
       throw new Error(`unknown kind of record: ${kind}`)
     }
   }
@@ -175,6 +181,31 @@ export class Replay {
         return true
       case RecordKind.owned:
         evolveOwned(state, r.f64(), r.f64())
+        return true
+    }
+    return false
+  }
+
+  private applyWebhook(kind: number, r: RecordReader): boolean {
+    const { state } = this
+    switch (kind) {
+      case RecordKind.webhooksSet:
+        webhook.evolveWebhooksSet(state, r.text())
+        return true
+      case RecordKind.deliveriesAdded: {
+        const noted = { kind: r.uint(), seq: r.f64(), nowMs: r.f64(), error: r.textOrNull() }
+        const webhooks = Array.from({ length: r.uint() }, () => r.uint())
+        webhook.evolveDeliveriesAdded(state, { ...noted, webhooks })
+        return true
+      }
+      case RecordKind.deliveryFailed:
+        webhook.evolveDeliveryFailed(state, r.uint(), r.f64())
+        return true
+      case RecordKind.deliveryEnded:
+        webhook.evolveDeliveryEnded(state, r.uint())
+        return true
+      case RecordKind.webhookHealth:
+        webhook.evolveWebhookHealth(state, r.uint(), r.f64())
         return true
     }
     return false

@@ -5,6 +5,8 @@ import { RecordReader } from './record-bytes.ts'
 import type { ShardState } from './shard-state.ts'
 import { META_VERSION, QueueFlag } from './snapshot.ts'
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Returns how many rows go with it. */
 export function readMeta(state: ShardState, bytes: Buffer): number {
   const r = new RecordReader(bytes)
@@ -31,6 +33,7 @@ export function readMeta(state: ShardState, bytes: Buffer): number {
     state.childrenOf.set(seq, new Set(readSteps(r)))
   }
   readFinished(r, state)
+  if (!r.atEnd) readWebhooks(r, state)
   if (!r.atEnd) throw new Error('meta is longer than it should be')
   return rows
 }
@@ -65,6 +68,21 @@ function readCrons(r: RecordReader, state: ShardState): void {
     state.cronsByNo.set(no, cron)
   }
   for (let left = r.uint(); left > 0; left--) state.cronTicks.set(r.text(), r.f64())
+}
+
+function readWebhooks(r: RecordReader, { webhooks, outbox, failingSince }: ShardState): void {
+  webhooks.set(r.text())
+  for (let left = r.uint(); left > 0; left--) failingSince.set(r.uint(), r.f64())
+  const nextNo = r.uint()
+  let body = NO_BYTES
+  for (let left = r.uint(); left > 0; left--) {
+    const head = { no: r.uint(), webhook: r.uint(), event: r.text(), createdAtMs: r.f64() }
+    const times = { attempts: r.uint(), nextMs: r.f64(), timerMs: 0 }
+    // The meta's bytes are the caller's: they are copied.
+    if (r.u8() === 1) body = Buffer.from(r.raw())
+    outbox.add({ ...head, ...times, body })
+  }
+  outbox.nextNo = nextNo
 }
 
 function* readSteps(r: RecordReader): Generator<number> {

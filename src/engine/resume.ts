@@ -21,6 +21,7 @@ export function deriveTimers(ctx: ShardContext): void {
     due.add(cron.timerMs, timerKey(TimerKind.cron, cron.no))
   }
   if (finished.count > 0) armAgeTimer(ctx)
+  ctx.outgoing.armAll()
 }
 
 function deriveOfJob(ctx: ShardContext, page: JobPage, at: number): void {

@@ -6,6 +6,7 @@ import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
 import { limits } from './limits.ts'
+import { OutgoingEvents } from './outgoing-events.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { checkQueueName } from './queue-name.ts'
@@ -15,6 +16,8 @@ import { type Refusal, refusals } from './refusal.ts'
 import type { ShardState } from './shard-state.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import { WaitingPulls } from './waiting-pull.ts'
+import { WebhookHome } from './webhook-home.ts'
+import type { WebhookPorts } from './webhook-ports.ts'
 
 /** How long finished jobs stay readable, per shard. */
 export interface Retention {
@@ -39,6 +42,7 @@ export interface ShardPorts {
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
   readonly retention: Retention
+  readonly webhooks: WebhookPorts
 }
 
 /** Queues beyond which idle ones are looked for; doubles with the number in use. */
@@ -49,6 +53,9 @@ export class ShardContext {
   readonly ports: ShardPorts
   readonly record: Recorder
   readonly waits = new WaitingPulls()
+  readonly outgoing: OutgoingEvents
+  /** Of shard 0 only. */
+  readonly home = new WebhookHome()
   /** Queues whose waiting pulls may be served at the end of the turn. */
   dirty: Queue[] = []
   /** The turn's moment. */
@@ -67,6 +74,7 @@ export class ShardContext {
     this.state = state
     this.ports = ports
     this.record = new Recorder(state, ports.log)
+    this.outgoing = new OutgoingEvents(state, this.record, ports)
     this.seqLimit = seqLimit
   }
 
@@ -105,6 +113,9 @@ export class ShardContext {
   }
 
   emit(kind: EventKind, queue: Queue, seq: Seq, error: string | null = null): void {
+    if ((this.state.webhooks.mask & kind) !== 0) {
+      this.outgoing.note(kind, queue.name, seq, this.nowMs, error)
+    }
     const { events } = this.ports
     if (events.listening && events.wants(queue.name, kind)) {
       events.event(kind, this.state, seq, this.nowMs, error)
@@ -113,6 +124,11 @@ export class ShardContext {
 
   /** The same of consecutive jobs of one queue. */
   emitRun(kind: EventKind, queue: Queue, firstSeq: Seq, count: number): void {
+    if ((this.state.webhooks.mask & kind) !== 0) {
+      for (let seq = firstSeq; seq < firstSeq + count; seq++) {
+        this.outgoing.note(kind, queue.name, seq, this.nowMs, null)
+      }
+    }
     const { events } = this.ports
     if (events.listening && events.wants(queue.name, kind)) {
       events.events(kind, this.state, firstSeq, count, this.nowMs)

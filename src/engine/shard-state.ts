@@ -18,12 +18,14 @@ import {
   rowOf,
   type StateName,
 } from './job-store.ts'
+import { Outbox } from './outbox.ts'
 import { Outcomes } from './outcomes.ts'
 import { PayloadStore } from './payload-store.ts'
 import type { JobSource } from './ports.ts'
 import { Queue } from './queue.ts'
 import { SeqGaps } from './seq-gaps.ts'
 import { SpareMemory } from './spare-memory.ts'
+import { Webhooks } from './webhooks.ts'
 
 export interface Cron {
   readonly no: number
@@ -63,6 +65,11 @@ export class ShardState implements JobSource {
   nextCronNo = 0
   /** Last accepted tick by cron name: a tick is taken once. */
   readonly cronTicks = new Map<string, number>()
+
+  readonly webhooks = new Webhooks()
+  readonly outbox = new Outbox()
+  /** Of the webhooks' home: those at which nothing arrives, and since when. */
+  readonly failingSince = new Map<number, number>()
 
   /** Children to be told when a job of this shard ends. */
   readonly childrenOf = new Map<Seq, Set<JobId>>()

@@ -36,6 +36,7 @@ import { promote } from './commands/promote.ts'
 import { pull } from './commands/pull.ts'
 import { push, pushBatch } from './commands/push.ts'
 import { controlQueue } from './commands/queue-control.ts'
+import { spreadAgain, takeLetter, webhook } from './commands/webhook.ts'
 import type { Unconfirmed } from './confirmation.ts'
 import { serveWaiting } from './deliver.ts'
 import { asked, askParents, told } from './dependencies.ts'
@@ -57,6 +58,8 @@ import { ShardContext, type ShardPorts } from './shard-context.ts'
 import { ShardState } from './shard-state.ts'
 import { tidyOneSlab } from './shard-tidy.ts'
 import { tick } from './timers.ts'
+import type { DeliveryRef, WebhookLetter } from './webhook-ports.ts'
+import { type OutgoingEvent, WEBHOOK_HOME } from './webhooks.ts'
 
 /** Turns between two looks at sparse slabs: enough for one that is dying to lose something. */
 const TIDY_EVERY = 4
@@ -92,6 +95,11 @@ handlers[Op.PAUSE] = controlQueue
 handlers[Op.RESUME] = controlQueue
 handlers[Op.SETCONCURRENCY] = controlQueue
 handlers[Op.CLEARCONCURRENCY] = controlQueue
+handlers[Op.WEBHOOK] = webhook
+handlers[Op.WEBHOOKDELETE] = webhook
+handlers[Op.WEBHOOKLIST] = webhook
+handlers[Op.WEBHOOKPING] = webhook
+handlers[Op.WEBHOOKLOG] = webhook
 
 export class Shard {
   readonly id: ShardId
@@ -205,6 +213,17 @@ export class Shard {
     tickTaken(this.ctx, name, tickMs)
   }
 
+  /** About webhooks, from another shard or from the deliverer. */
+  takeLetter(letter: WebhookLetter, nowMs: number): void {
+    this.moveTo(nowMs)
+    takeLetter(this.ctx, letter)
+  }
+
+  /** A delivery that is due; null when it is not to be sent any more. */
+  takeDelivery(ref: DeliveryRef): OutgoingEvent | null {
+    return this.ctx.outgoing.take(ref)
+  }
+
   giveBack(unwritten: Unwritten, nowMs: number): void {
     this.moveTo(nowMs)
     giveBack(this.ctx, unwritten)
@@ -243,18 +262,21 @@ export class Shard {
   askAgain(): void {
     for (const seq of [...this.state.parkedSeqs]) askParents(this.ctx, seq)
     sendTicksAgain(this.ctx)
+    spreadAgain(this.ctx)
   }
 
-  /** Nothing would be lost with it: no job, cron, setting or waiting pull. */
+  /** Nothing would be lost with it: no job, cron, webhook, delivery, setting or waiting pull. */
   isEmpty(): boolean {
-    const { jobs, crons, queuesByName } = this.state
-    if (jobs.live > 0 || crons.size > 0 || this.hasWork) return false
+    const { jobs, crons, queuesByName, outbox, webhooks, shard } = this.state
+    if (jobs.live > 0 || crons.size > 0 || outbox.entries.size > 0 || this.hasWork) return false
+    if (shard === WEBHOOK_HOME && webhooks.byNo.size > 0) return false
     return [...queuesByName.values()].every((queue) => queue.isIdle())
   }
 
   /** Drain: nothing waits any longer, and no new pull will. */
   endWaits(): void {
     this.ctx.draining = true
+    this.ctx.home.answerAll()
     for (const waiting of this.ctx.waits.all()) {
       this.ctx.waits.end(waiting)
       waiting.reply.refused(refusals.draining)

@@ -3,6 +3,7 @@
 //   meta   version | shard, number of rows, sequences, token, totals | gaps | outcomes
 //          | free queue numbers | queues: number, name, settings, dead letters in order
 //          | crons | last ticks | children by parent | finished jobs: runs in the order they finished
+//          | where there ever was a webhook: the list, those that fail, the outbox
 //
 // 1. What follows from the rows is not written: counters, what is ready, unique keys, parked jobs, holders, timers.
 // 2. Queues and crons keep their numbers, since later records and the order of lists depend on them.
@@ -73,6 +74,7 @@ export function metaOf(state: ShardState): Buffer {
     writeSteps(w, children)
   }
   writeFinished(w, state)
+  if (state.webhooks.version > 0) writeWebhooks(w, state)
   return w.end()
 }
 
@@ -157,6 +159,29 @@ function fill(row: JobRow, state: ShardState, page: JobPage, at: number): void {
       : null
   const rare = state.jobs.rareOf(page, seq)
   row.rest = rare === undefined ? null : restOf(rare)
+}
+
+/** A body that is the one of the entry before is not written again. */
+function writeWebhooks(w: RecordWriter, { webhooks, outbox, failingSince }: ShardState): void {
+  w.text(webhooks.toText())
+  w.uint(failingSince.size)
+  for (const [no, sinceMs] of failingSince) w.uint(no).f64(sinceMs)
+  w.uint(outbox.nextNo).uint(outbox.entries.size)
+  let last: Buffer | null = null
+  for (const {
+    no,
+    webhook,
+    event,
+    createdAtMs,
+    attempts,
+    nextMs,
+    body,
+  } of outbox.entries.values()) {
+    w.uint(no).uint(webhook).text(event).f64(createdAtMs).uint(attempts).f64(nextMs)
+    if (body === last) w.u8(0)
+    else w.u8(1).raw(body, 0, body.length)
+    last = body
+  }
 }
 
 type Cell = number | undefined

@@ -36,6 +36,7 @@ export function dumpState(state: ShardState): string {
     )
   }
   for (const [name, tick] of state.cronTicks) lines.push(`tick ${JSON.stringify(name)} ${tick}`)
+  lines.push(...dumpWebhooks(state))
   for (const [seq, children] of [...state.childrenOf].sort((a, b) => a[0] - b[0])) {
     lines.push(`children ${seq}: ${[...children].sort((a, b) => a - b).join(' ')}`)
   }
@@ -47,6 +48,25 @@ function dumpOutcomes(state: ShardState): string[] {
   const lines: string[] = []
   state.outcomes.eachOther((seq, outcome) => lines.push(`outcome ${seq} ${outcome}`))
   return [`outcomes from ${state.outcomes.knownFrom}`, ...lines.sort()]
+}
+
+/** None where there never was a webhook. */
+function dumpWebhooks({ webhooks, outbox, failingSince }: ShardState): string[] {
+  if (webhooks.version === 0) return []
+  const lines = [`webhooks ${webhooks.toText()}`, `outbox ${outbox.nextNo} ${outbox.bytes}`]
+  for (const {
+    no,
+    webhook,
+    event,
+    createdAtMs,
+    attempts,
+    nextMs,
+    body,
+  } of outbox.entries.values()) {
+    lines.push(`delivery ${no} ${webhook} ${event} ${createdAtMs} ${attempts} ${nextMs} ${body}`)
+  }
+  for (const [no, sinceMs] of failingSince) lines.push(`failing ${no} ${sinceMs}`)
+  return lines
 }
 
 function dumpHolders({ holders }: ShardState): string[] {

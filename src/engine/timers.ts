@@ -8,6 +8,7 @@ import { goOnClearing } from './clearing-step.ts'
 import { fireCron } from './commands/cron.ts'
 import { endRunBadly, expire, runErrors } from './commands/fail.ts'
 import { endWait } from './commands/pull.ts'
+import { spreadLate } from './commands/webhook.ts'
 import { kindOf, seqOf, TimerKind, timerKey } from './due-heap.ts'
 import type { Seq } from './job-id.ts'
 import { JobState, RowFlag, rowOf } from './job-store.ts'
@@ -52,6 +53,11 @@ function fire(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): void
       if (cron !== undefined && cron.timerMs === dueMs) fireCron(ctx, cron)
       return
     }
+    case TimerKind.delivery:
+      return ctx.outgoing.due(seq, dueMs, ctx.nowMs)
+    case TimerKind.webhooks:
+      if (dueMs === ctx.home.timerMs) spreadLate(ctx)
+      return
     case TimerKind.retention:
       if (dueMs === ctx.retentionTimerMs) evictAged(ctx)
       return
@@ -118,6 +124,8 @@ function refill(ctx: ShardContext, dueMs: number, queueNo: number): void {
 function isLive(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): boolean {
   if (kind === TimerKind.wait) return ctx.waits.byNumber(seq) !== undefined
   if (kind === TimerKind.cron) return ctx.state.cronsByNo.get(seq)?.timerMs === dueMs
+  if (kind === TimerKind.delivery) return ctx.outgoing.isLive(seq, dueMs)
+  if (kind === TimerKind.webhooks) return dueMs === ctx.home.timerMs
   if (kind === TimerKind.rate || kind === TimerKind.retention) return true
   const page = ctx.state.jobs.find(seq)
   if (page === undefined) return false

@@ -16,6 +16,7 @@
 
 import { limits } from '../engine/limits.ts'
 import type { RecordLog } from '../engine/ports.ts'
+import { isWithLast } from '../engine/record-order.ts'
 import {
   type Appended,
   type Batch,
@@ -89,6 +90,8 @@ export class Journal implements RecordLog {
   /** Before `gathering`, oldest first. */
   private readonly full: RecordBatchWriter[] = []
   private flushedMark = 0
+  /** Of the record appended last. */
+  private lastKind = 0
 
   private sending: Batch | null = null
   /** What `sending` has in `pendingBytes`. */
@@ -121,7 +124,8 @@ export class Journal implements RecordLog {
     if (this.isEnded) return
     const size = bytesInBatch(record)
     let writer = this.gathering
-    if (writer !== null && writer.byteLength + size > this.batchBytesMax) {
+    const isFull = writer !== null && writer.byteLength + size > this.batchBytesMax
+    if (writer !== null && isFull && !isWithLast(record, this.lastKind)) {
       this.full.push(writer)
       writer = null
     }
@@ -129,6 +133,7 @@ export class Journal implements RecordLog {
       writer = this.options.backlog.takeWriter()
       this.gathering = writer
     }
+    this.lastKind = record[0] as number
     writer.append(record)
     this.confirmations.appended(record)
     this.pendingBytes += size

@@ -19,6 +19,7 @@ interface Subject {
   readonly queue: string
   readonly id: number
   readonly cron: string
+  readonly webhook: string
 }
 
 interface Row {
@@ -40,6 +41,9 @@ const ofJob =
 const ofJobs =
   (cmd: string) =>
   ({ id }: Subject): object => ({ cmd, ids: [id] })
+const ofWebhook =
+  (cmd: string, fields: object = {}) =>
+  ({ webhook }: Subject): object => ({ cmd, id: webhook, ...fields })
 
 const table: Readonly<Record<OpName, Row>> = {
   PUSH: { scope: 'produce', frame: ofQueue('PUSH', { data: 1 }) },
@@ -61,7 +65,9 @@ const table: Readonly<Record<OpName, Row>> = {
   DRAIN: { scope: 'admin', frame: ofQueue('DRAIN') },
   PROMOTE: { scope: 'produce', frame: ofJob('PROMOTE'), job: 'delayed' },
   DELETEQUEUE: { scope: 'admin', frame: ofQueue('DELETEQUEUE') },
-  LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }), isOfServer: true },
+  LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }) },
+  LOG: { scope: 'consume', frame: ofJob('LOG', { line: 'x' }), job: 'active' },
+  GETLOGS: { scope: 'read', frame: ofJob('GETLOGS'), job: 'active' },
   SUBSCRIBE: { scope: 'read', frame: ofQueue('SUBSCRIBE', { events: [] }) },
   UNSUBSCRIBE: { scope: 'read', frame: ofQueue('UNSUBSCRIBE') },
   METRICS: { scope: 'read', frame: () => ({ cmd: 'METRICS' }), isOfServer: true },
@@ -88,6 +94,11 @@ const table: Readonly<Record<OpName, Row>> = {
   AUTH: { scope: null, frame: () => ({ cmd: 'AUTH', token: 'full' }) },
   HEARTBEAT: { scope: 'consume', frame: ofJobs('HEARTBEAT'), job: 'active' },
   RELEASE: { scope: 'consume', frame: ofJob('RELEASE'), job: 'active' },
+  WEBHOOK: { scope: 'admin', frame: ofWebhook('WEBHOOK', { enabled: false }), isOfServer: true },
+  WEBHOOKDELETE: { scope: 'admin', frame: ofWebhook('WEBHOOKDELETE'), isOfServer: true },
+  WEBHOOKLIST: { scope: 'admin', frame: () => ({ cmd: 'WEBHOOKLIST' }), isOfServer: true },
+  WEBHOOKPING: { scope: 'admin', frame: ofWebhook('WEBHOOKPING'), isOfServer: true },
+  WEBHOOKLOG: { scope: 'admin', frame: ofWebhook('WEBHOOKLOG'), isOfServer: true },
 }
 
 const folder = scratchFolder()
@@ -112,22 +123,39 @@ async function clientWith(token: string): Promise<WireClient> {
 
 let lastNo = 0
 
-/** A subject of a queue that begins with `owner`, with its job and cron. */
-async function subjectOf(full: WireClient, owner: string, { job }: Row): Promise<Subject> {
+/** A subject of a queue that begins with `owner`, with its job, cron and webhook. */
+async function subjectOf(
+  full: WireClient,
+  owner: string,
+  { job, isOfServer }: Row,
+): Promise<Subject> {
   const no = ++lastNo
   const queue = `${owner}.${no}`
   const delay = job === 'delayed' ? { delay: 60_000 } : {}
-  const id = await full.push(queue, 'secret of its owner', delay)
+  const id = await full.push(queue, `secret of ${owner}`, delay)
   if (job === 'active' || job === 'completed') expect((await full.pull(queue)).id).toBe(id)
-  if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: 'secret result' })
+  if (job === 'completed') await full.ok({ cmd: 'ACK', id, result: `secret of ${owner}` })
   const cron = `${owner}-${no}`
   await full.ok({ cmd: 'CRON', name: cron, queue, schedule: '0 0 1 1 *', data: 1 })
-  return { queue, id, cron }
+  const webhook = isOfServer ? await webhookOf(full, queue) : ''
+  return { queue, id, cron, webhook }
+}
+
+/** Nobody is told: nothing ever happens in that queue. */
+async function webhookOf(full: WireClient, queue: string): Promise<string> {
+  const terms = { url: 'https://example.com/', events: ['completed'], queue: `${queue}.quiet` }
+  const { id } = (await full.ok({ cmd: 'WEBHOOK', ...terms })) as unknown as { id: string }
+  return id
 }
 
 function absent(): Subject {
   const no = ++lastNo
-  return { queue: `own.absent.${no}`, id: NEVER_GIVEN + no, cron: `absent-${no}` }
+  return {
+    queue: `own.absent.${no}`,
+    id: NEVER_GIVEN + no,
+    cron: `absent-${no}`,
+    webhook: `wh_${10_000 + no}`,
+  }
 }
 
 /** Everything that can be seen of a subject. */
@@ -216,7 +244,7 @@ describe.each(Object.entries(table) as [OpName, Row][])('%s', (op, row) => {
       const toAll = await full.ask(row.frame(nothing) as never)
       if (routeOf[op] !== 'every') expect(toAll).toEqual(ofNothing)
     }
-    expect(JSON.stringify(answer)).not.toContain('secret')
+    expect(JSON.stringify(answer)).not.toContain('secret of other')
     if (op !== 'AUTH') expect(await seen(full, subject)).toEqual(before)
   })
 })
@@ -231,19 +259,19 @@ describe('a token of some queues', () => {
     const consumer = await clientWith('some-consume')
     consumer.send(
       { cmd: 'PROGRESS', id, progress: 1 },
-      { cmd: 'PROGRESS', id, progress: 2, reqId: 'a' },
+      { cmd: 'PROGRESS', id, progress: 2 },
       { cmd: 'ACKB', ids: [id, NEVER_GIVEN] },
       { cmd: 'ACK', id },
-      { cmd: 'PULL', queue: 'own', wait: 0, reqId: 'b' },
+      { cmd: 'PULL', queue: 'own', wait: 0 },
       { cmd: 'PULL', queue: 'other', wait: 0 },
       '{"cmd":"ACK"}\n',
     )
     expect(await consumer.answers(7)).toEqual([
       { ok: true },
-      { ok: true, reqId: 'a' },
+      { ok: true },
       { ok: true, ids: [1], errors: [{ index: 1, ...notFound(NEVER_GIVEN) }] },
       { ok: false, ...notFound(id) },
-      { ok: true, reqId: 'b', job: null },
+      { ok: true, job: null },
       FORBIDDEN,
       { ok: false, error: 'Invalid: missing field "id"', code: 'invalid' },
     ])

@@ -16,6 +16,7 @@ import type { ShardPorts } from '../../src/engine/shard-context.ts'
 import type { ShardState } from '../../src/engine/shard-state.ts'
 import { SpareMemory } from '../../src/engine/spare-memory.ts'
 import { type Storage, StorageFault } from '../../src/engine/storage-port.ts'
+import { noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { Backlog } from '../../src/storage/backlog.ts'
 import { Checkpoints } from '../../src/storage/checkpoints.ts'
 import type { Delay } from '../../src/storage/delay.ts'
@@ -184,8 +185,15 @@ export class DurableWorker {
 
   private portsOf(journal: Journal): ShardPorts {
     return {
-      mail: { ask: nothing, tell: nothing, cronTick: nothing, cronTaken: nothing },
+      mail: {
+        ask: nothing,
+        tell: nothing,
+        cronTick: nothing,
+        cronTaken: nothing,
+        webhook: nothing,
+      },
       events: { listening: false, wants: () => false, event: nothing, events: nothing },
+      webhooks: noDeliveries,
       log: journal,
       memory: { full: false },
       slots: new SlotHold(),

@@ -29,6 +29,8 @@ import { RateWindow } from '../../src/engine/rate-window.ts'
 import { Shard } from '../../src/engine/shard.ts'
 import type { Retention, ShardPorts } from '../../src/engine/shard-context.ts'
 import { SpareMemory } from '../../src/engine/spare-memory.ts'
+import type { DeliveryRef, WebhookLetter } from '../../src/engine/webhook-ports.ts'
+import { WEBHOOK_HOME } from '../../src/engine/webhooks.ts'
 import { writeJob } from '../../src/transports/wire/job-json.ts'
 import { JsonReply } from '../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../src/transports/wire/scan.ts'
@@ -95,6 +97,8 @@ export interface HarnessOptions {
   readonly firstSeq?: number
   readonly events?: boolean
   readonly records?: boolean
+  /** Of webhooks; 0 = never. */
+  readonly disableAfterMs?: number
 }
 
 /** A command on its way: `answer` is null until its reply line is written. */
@@ -135,8 +139,11 @@ export class EngineHarness {
     { length: limits.shards },
     () => new SpareMemory<JobPage>(PAGE_BYTES),
   )
-  /** Letters about crons that do not arrive. */
-  readonly lostLetters = new Set<'cronTick' | 'cronTaken'>()
+  /** Letters about crons and webhooks that do not arrive. */
+  readonly lostLetters = new Set<'cronTick' | 'cronTaken' | WebhookLetter['kind']>()
+  /** Deliveries as they were named to the deliverer, with their URLs, and the webhooks of those that had no room. */
+  readonly deliveries: (DeliveryRef & { readonly url: string })[] = []
+  readonly droppedFor: number[] = []
   private readonly command = new Command()
   private letters: (() => void)[] = []
 
@@ -144,10 +151,13 @@ export class EngineHarness {
 
   constructor(options: HarnessOptions = {}) {
     this.options = options
-    const { firstSeq, seqLimit } = options
-    this.shards = Array.from({ length: limits.shards }, (_, shard) => {
-      return new Shard(shard, firstSeq ?? 1, seqLimit ?? SEQ_LIMIT, this.portsOf(shard))
-    })
+    this.shards = Array.from({ length: limits.shards }, (_, shard) => this.emptyShard(shard))
+  }
+
+  /** As when its owner died in memory mode. */
+  emptyShard(shard: ShardId): Shard {
+    const { firstSeq, seqLimit } = this.options
+    return new Shard(shard, firstSeq ?? 1, seqLimit ?? SEQ_LIMIT, this.portsOf(shard))
   }
 
   /**
@@ -329,9 +339,7 @@ export class EngineHarness {
       reply.counted(count, refused)
       return
     }
-    const name = route === 'name' ? command.name : command.queue
-    const shard: ShardId = route === 'id' ? shardOfId(command.id) : shardOfQueue(name)
-    this.shards[shard]?.execute(command, reply, holder, this.nowMs)
+    this.shards[shardFor(command, route)]?.execute(command, reply, holder, this.nowMs)
   }
 
   private tickDue(): void {
@@ -356,6 +364,12 @@ export class EngineHarness {
       spare: this.spares[shard] as SpareMemory<JobPage>,
       latency: this.latency,
       retention: { count: 1000, ageMs: 3_600_000, bytes: 1e9, ...options.retention },
+      webhooks: {
+        refuseUrl: (url) => (url.startsWith('https://') ? null : 'not https'),
+        deliver: (ref, url) => void this.deliveries.push({ ...ref, url }),
+        dropped: (webhook) => void this.droppedFor.push(webhook),
+        disableAfterMs: options.disableAfterMs ?? 0,
+      },
     }
   }
 
@@ -374,7 +388,14 @@ export class EngineHarness {
         if (this.lostLetters.has('cronTaken')) return
         this.letters.push(() => this.shardOf(name).tickTaken(name, tickMs, this.nowMs))
       },
+      webhook: (letter) => this.webhookLetter(letter),
     }
+  }
+
+  /** As the deliverer sends it, or a shard. */
+  webhookLetter(letter: WebhookLetter): void {
+    if (this.lostLetters.has(letter.kind)) return
+    this.letters.push(() => this.shards[letter.to]?.takeLetter(letter, this.nowMs))
   }
 
   private letter(to: JobId, deliver: (shard: Shard) => void): void {
@@ -398,6 +419,12 @@ export class EngineHarness {
       },
     }
   }
+}
+
+function shardFor(command: Command, route: string): ShardId {
+  if (route === 'webhooks') return WEBHOOK_HOME
+  if (route === 'id') return shardOfId(command.id)
+  return shardOfQueue(route === 'name' ? command.name : command.queue)
 }
 
 /** A queue name of each shard, so that a test can choose where a job lives. */

@@ -11,6 +11,7 @@ import { ShardRunner } from '../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { holderOf } from '../../src/engine/holder-number.ts'
 import { newSession, type ReplySlot, type Session, type Unwritten } from '../../src/engine/ports.ts'
+import { type DeliveryRef, noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { EventHub } from '../../src/transports/events/hub.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 
@@ -48,6 +49,8 @@ class Slot implements ReplySlot {
 export class ExchangeNode {
   readonly workers: Exchange[] = []
   readonly bugs: unknown[] = []
+  /** Of webhooks, as all workers' shards named them. */
+  readonly deliveries: DeliveryRef[] = []
   private readonly folder = mkdtempSync(join(tmpdir(), 'flashq-test-'))
   private readonly incarnations: number[] = []
   private readonly hearing: boolean[] = []
@@ -80,6 +83,7 @@ export class ExchangeNode {
           clock,
           mail,
           events,
+          webhooks: { ...noDeliveries, deliver: (ref) => void this.deliveries.push(ref) },
           memoryBytesMax: 2 ** 30,
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: () => undefined,

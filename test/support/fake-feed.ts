@@ -57,6 +57,12 @@ export class FakeFeed implements Feed {
     this.listener?.told(stream, seq, kind, queue, Buffer.from(`{"job":"${text}"}`))
   }
 
+  /** Its worker is gone. */
+  end(stream: FeedStream, isWhole: boolean): void {
+    this.streams.splice(this.streams.indexOf(stream), 1)
+    this.listener?.ended(stream, isWhole)
+  }
+
   skip(stream: FeedStream, count: number): void {
     const seq = (this.heads.get(stream) ?? 0) + count
     this.heads.set(stream, seq)

@@ -17,6 +17,7 @@ import { holderOf } from '../../src/engine/holder-number.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { newSession, type Session } from '../../src/engine/ports.ts'
 import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
+import { noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { Backlog } from '../../src/storage/backlog.ts'
 import { timerDelay } from '../../src/storage/delay.ts'
 import { Journal } from '../../src/storage/journal.ts'
@@ -83,6 +84,7 @@ export class KeptWorker {
           clock,
           mail,
           events,
+          webhooks: noDeliveries,
           memoryBytesMax: 2 ** 30,
           retention: { count: 1000, ageMs: DAY_MS, bytes: 2 ** 24 },
           reserve: (shard) => this.keeper.reserve(shard),

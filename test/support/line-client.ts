@@ -43,6 +43,11 @@ export class LineClient {
     return client
   }
 
+  /** Of a socket that is connected, or encrypted. */
+  static over(socket: Socket): LineClient {
+    return new LineClient(socket)
+  }
+
   send(...lines: (object | string)[]): void {
     this.socket.write(lines.map(toLine).join(''))
   }

@@ -34,6 +34,8 @@ export interface Answer {
   readonly progress?: { id: number; progress: number; message: string | null }
   readonly queues?: Record<string, unknown>[]
   readonly crons?: Record<string, unknown>[]
+  readonly webhooks?: Record<string, unknown>[]
+  readonly deliveries?: Record<string, unknown>[]
   readonly metrics?: Record<string, unknown>
   readonly queued?: number
   readonly processing?: number

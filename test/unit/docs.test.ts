@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { Op } from '../../src/engine/op.ts'
 import { refusalCodes } from '../../src/engine/refusal.ts'
 import { httpCodes, statusOf } from '../../src/transports/http/http-refusal.ts'
+import { cliPage } from '../support/cli-page.ts'
 import { configurationPage } from '../support/configuration-page.ts'
 
 const protocol = readFileSync('proto/protocol.md', 'utf8')
@@ -16,6 +17,10 @@ const durability = readFileSync('docs/durability.md', 'utf8')
 describe('the documents', () => {
   it('list every setting in docs/configuration.md (if this fails: make docs)', async () => {
     await expect(configurationPage()).toMatchFileSnapshot('../../docs/configuration.md')
+  })
+
+  it('tell every command and flag of the command line in docs/cli.md (if this fails: make docs)', async () => {
+    await expect(cliPage()).toMatchFileSnapshot('../../docs/cli.md')
   })
 
   it('list every command in proto/protocol.md, and no other', () => {

@@ -106,6 +106,23 @@ export const cronDeleteCommand = (name: string): Command =>
 
 export const cronListCommand = (): Command => read('CRONLIST')
 
+export const webhookCommand = (id: string | null, webhook: object): Command =>
+  write('WEBHOOK', `${id === null ? '' : `,"id":${valueText(id)}`}${fieldsText(webhook)}`)
+
+export const webhookDeleteCommand = (id: string): Command =>
+  write('WEBHOOKDELETE', `,"id":${valueText(id)}`)
+
+export const webhookListCommand = (): Command => read('WEBHOOKLIST')
+
+export const webhookLogCommand = (id: string): Command =>
+  read('WEBHOOKLOG', `,"id":${valueText(id)}`)
+
+/** `,"a":1,"b":2`, without what is undefined. */
+function fieldsText(fields: object): string {
+  const text = valueText(fields).slice(1, -1)
+  return text === '' ? '' : `,${text}`
+}
+
 /** No `read`: sent a second time by the connection, it could give every event twice. */
 export const subscribeCommand = (queue: string, events: readonly string[]): Command =>
   write('SUBSCRIBE', `${queueField(queue)},"events":${valueText(events)}`)

@@ -10,12 +10,21 @@
 
 import { BATCH_CALLS_MAX } from './batch-request.ts'
 import { Batcher } from './batcher.ts'
+import type {
+  AckBatchOptions,
+  CloseOptions,
+  EventOptions,
+  FlashQEvents,
+  HeartbeatOptions,
+  TokenOption,
+  Tokens,
+} from './call-options.ts'
 import * as commands from './command.ts'
 import { Emitter } from './emitter.ts'
 import { FlashQError } from './errors.ts'
-import type { EventWish, FeedEvent } from './event.ts'
-import { EventStream } from './event-stream.ts'
+import type { EventStream } from './event-stream.ts'
 import { EventTeller } from './event-teller.ts'
+import { Feeds } from './feeds.ts'
 import { HandBack } from './hand-back.ts'
 import type {
   BatchJob,
@@ -42,58 +51,16 @@ import type {
 } from './job.ts'
 import { jobFieldsText } from './job-text.ts'
 import { optionalNumber, valueText } from './json-text.ts'
-import { type ClientOptions, resolveSettings, type Settings, within } from './options.ts'
+import { type ClientOptions, resolveSettings, type Settings } from './options.ts'
 import type { PullOptions } from './pull-request.ts'
 import { Puller } from './puller.ts'
 import { joinPushMany, pushManyFrames, readPushManyPart } from './push-many.ts'
 import * as reply from './reply.ts'
 import { CommandRequest, type Request } from './request.ts'
-import type { Door, EventFeed, Transport, TransportHooks } from './transport.ts'
-
-export interface FlashQEvents {
-  connect: []
-  disconnect: []
-  error: [fault: Error]
-  reconnecting: [attempt: number, delayMs: number]
-}
-
-export interface TokenOption {
-  /** Of the delivery that is meant; a later one makes the call end with `stale_token`. */
-  token?: number | undefined
-}
-
-export type Tokens = readonly (number | null | undefined)[]
-
-export interface AckBatchOptions {
-  /** As long as the ids. */
-  tokens?: Tokens | undefined
-  /** As long as the ids. */
-  results?: readonly unknown[] | undefined
-}
-
-export interface HeartbeatOptions extends TokenOption {
-  /** ms from now; absent: as at the pull. */
-  lease?: number | undefined
-  /** For several ids: as long as these. */
-  tokens?: Tokens | undefined
-}
-
-export interface EventOptions {
-  /** Absent or empty: of all queues. */
-  queues?: readonly string[] | undefined
-  /** Absent or empty: of all types. */
-  types?: readonly EventName[] | undefined
-  /** Events that wait for the loop; beyond it they are dropped, and a `dropped` event says how many. Default 1000. */
-  buffer?: number | undefined
-}
-
-export interface CloseOptions {
-  /** ms to wait for the answers to what was sent; pulls are given up at once. Default 1000. */
-  timeoutMs?: number | undefined
-}
+import type { Door, Transport, TransportHooks } from './transport.ts'
+import type { Webhook, WebhookAttempt, WebhookChanges, WebhookOptions } from './webhook.ts'
 
 const CLOSE_MS = 1000
-const EVENTS_MAX = 1000
 const NO_HOOKS: TransportHooks = { opened() {}, lost() {}, reconnecting() {}, failed() {} }
 
 export class FlashQClient extends Emitter<FlashQEvents> {
@@ -103,15 +70,12 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   readonly #batcher: Batcher
   readonly #handBack: HandBack
   readonly #puller: Puller
-  /** With the loop that each one feeds, if it is one. */
-  readonly #feeds = new Map<EventFeed, EventStream | null>()
-  #token: string
+  readonly #feeds: Feeds
 
   constructor(options: ClientOptions, door: Door) {
     super()
     this.#settings = resolveSettings(options)
     this.#door = door
-    this.#token = this.#settings.token
     this.#transport = door.transport(this.#settings, {
       opened: () => this.emit('connect'),
       lost: () => this.emit('disconnect'),
@@ -119,6 +83,12 @@ export class FlashQClient extends Emitter<FlashQEvents> {
       failed: (fault) => this.#report(fault),
     })
     this.#batcher = new Batcher((batch) => this.#transport.send(batch), this.#settings.autoBatch)
+    this.#feeds = new Feeds((wish, event) =>
+      door.feed({ ...this.#settings, token: this.#transport.token }, wish, {
+        event,
+        failed: (fault) => this.#report(fault),
+      }),
+    )
     const another = { ...this.#settings, retryConnect: false }
     this.#handBack = new HandBack(this.#transport, () => door.transport(another, NO_HOOKS))
     this.#puller = new Puller(this.#transport, this.#handBack, (request) => this.#send(request))
@@ -132,13 +102,8 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   /** What was sent may still be answered for a moment; all else ends with code `closed`. */
   async close(options: CloseOptions = {}): Promise<void> {
     this.#batcher.flush()
-    const feeds = [...this.#feeds.keys()]
-    for (const stream of this.#feeds.values()) stream?.end()
-    this.#feeds.clear()
-    await Promise.all([
-      this.#transport.close(options.timeoutMs ?? CLOSE_MS),
-      ...feeds.map((feed) => feed.stop()),
-    ])
+    const timeoutMs = options.timeoutMs ?? CLOSE_MS
+    await Promise.all([this.#transport.close(timeoutMs), this.#feeds.close()])
     await this.#handBack.finish()
   }
 
@@ -149,7 +114,6 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   /** Remembers the token for the connections to come. */
   async auth(token: string): Promise<void> {
     await this.#call(commands.authCommand(token), reply.readNothing)
-    this.#token = token
     this.#transport.token = token
   }
 
@@ -382,6 +346,30 @@ export class FlashQClient extends Emitter<FlashQEvents> {
     return this.#call(commands.cronListCommand(), reply.readCrons)
   }
 
+  /** Its id. Events that happen from now on are delivered to it. */
+  async addWebhook(webhook: WebhookOptions): Promise<string> {
+    return this.#call(commands.webhookCommand(null, webhook), reply.readWebhookId)
+  }
+
+  /** What is not named stays. A secret that is replaced signs for a day more. */
+  async changeWebhook(id: string, changes: WebhookChanges): Promise<string> {
+    return this.#call(commands.webhookCommand(id, changes), reply.readWebhookId)
+  }
+
+  /** Rejects with `Webhook not found` when there is none. */
+  async deleteWebhook(id: string): Promise<boolean> {
+    return this.#call(commands.webhookDeleteCommand(id), reply.readTrue)
+  }
+
+  async listWebhooks(): Promise<Webhook[]> {
+    return this.#call(commands.webhookListCommand(), reply.readWebhooks)
+  }
+
+  /** Its last attempts, newest first. */
+  async webhookAttempts(id: string): Promise<WebhookAttempt[]> {
+    return this.#call(commands.webhookLogCommand(id), reply.readAttempts)
+  }
+
   async stats(): Promise<QueueStats> {
     return this.#call(commands.statsCommand(), reply.readStats)
   }
@@ -406,51 +394,18 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   }
 
   /** Events of a queue (`*` = all names) over a connection of their own, until the returned function is called. */
-  async subscribe(
+  subscribe(
     queue: string,
     events: readonly (EventName | '*')[],
     listener: EventListener,
   ): Promise<() => Promise<void>> {
-    const types = events.filter((name) => name !== '*')
-    const wish = {
-      queues: queue === '*' ? [] : [queue],
-      types: types.length < events.length ? [] : types,
-    }
     const teller = new EventTeller(listener, (jobId) => this.getJob(jobId))
-    const feed = this.#openFeed(wish, (event) => teller.tell(event))
-    try {
-      await feed.start()
-    } catch (error) {
-      this.#feeds.delete(feed)
-      throw error
-    }
-    return () => this.#closeFeed(feed)
+    return this.#feeds.subscribe(queue, events, (event) => teller.tell(event))
   }
 
   /** Events as they come, over a connection of their own, until the loop is left or the client closed. */
   events(options: EventOptions = {}): EventStream {
-    const bufferMax = within('buffer', options.buffer ?? EVENTS_MAX, 1, 1_000_000)
-    const stream = new EventStream(bufferMax, () => this.#closeFeed(feed))
-    const wish = { queues: options.queues ?? [], types: options.types ?? [] }
-    const feed = this.#openFeed(wish, (event) => stream.add(event))
-    this.#feeds.set(feed, stream)
-    stream.follow(feed.start())
-    return stream
-  }
-
-  #openFeed(wish: EventWish, event: (event: FeedEvent) => void): EventFeed {
-    const settings = { ...this.#settings, token: this.#token }
-    const feed = this.#door.feed(settings, wish, {
-      event,
-      failed: (fault) => this.#report(fault),
-    })
-    this.#feeds.set(feed, null)
-    return feed
-  }
-
-  #closeFeed(feed: EventFeed): Promise<void> {
-    this.#feeds.delete(feed)
-    return feed.stop()
+    return this.#feeds.stream(options)
   }
 
   async #callHttp<T>(command: commands.Command, read: (reply: reply.Reply) => T): Promise<T> {

@@ -1,5 +1,14 @@
 // The package's public face: what is not here may change without notice.
 
+export type {
+  AckBatchOptions,
+  CloseOptions,
+  EventOptions,
+  FlashQEvents,
+  HeartbeatOptions,
+  TokenOption,
+  Tokens,
+} from './call-options.ts'
 export {
   BatchError,
   type ClientCode,
@@ -10,16 +19,7 @@ export {
 } from './errors.ts'
 export type { FeedEvent, MissedEvents, QueueEvent } from './event.ts'
 export type { EventStream } from './event-stream.ts'
-export {
-  type AckBatchOptions,
-  type CloseOptions,
-  type EventOptions,
-  FlashQClient,
-  type FlashQEvents,
-  type HeartbeatOptions,
-  type TokenOption,
-  type Tokens,
-} from './flashq.ts'
+export { FlashQClient } from './flashq.ts'
 export type {
   BatchJob,
   BatchOutcome,
@@ -51,8 +51,15 @@ export type {
 export { JsonText } from './json-text.ts'
 export { FlashQ, FlashQ as default } from './node-flashq.ts'
 export { Worker } from './node-worker.ts'
-export type { ClientOptions } from './options.ts'
+export type { ClientOptions, TlsOptions } from './options.ts'
 export type { PullOptions } from './pull-request.ts'
+export type {
+  Webhook,
+  WebhookAttempt,
+  WebhookChanges,
+  WebhookEvent,
+  WebhookOptions,
+} from './webhook.ts'
 export {
   type JobContext,
   JobWorker,

@@ -7,6 +7,8 @@ export interface ClientOptions {
   port?: number | undefined
   /** Path of a Unix socket; when set, host and port are ignored. */
   socketPath?: string | undefined
+  /** Encrypts: true trusts the authorities that Node trusts. Of no use with a Unix socket, which is plain. */
+  tls?: boolean | TlsOptions | undefined
   /** Sent by AUTH on every new connection. */
   token?: string | undefined
   /** ms for connecting and for every request except pulls, which wait at the server. Default 5000. */
@@ -31,10 +33,25 @@ export interface ClientOptions {
   bigint?: boolean | undefined
 }
 
+/** As Node's `tls.connect` has them; texts and buffers are PEM. */
+export interface TlsOptions {
+  /** Who issued the server's certificate, instead of the authorities that Node trusts. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
+  /** What a server with TLS_CA wants to see of its clients. */
+  cert?: string | Uint8Array | undefined
+  key?: string | Uint8Array | undefined
+  /** The name that must be in the certificate. Default: the host. */
+  servername?: string | undefined
+  /** False: whoever answers is believed to be the server. For trials only. Default true. */
+  rejectUnauthorized?: boolean | undefined
+}
+
 export interface Settings {
   readonly host: string
   readonly port: number
   readonly socketPath: string
+  /** Null: plain text. */
+  readonly tls: TlsOptions | null
   readonly token: string
   /** Without a slash at its end. */
   readonly httpUrl: string
@@ -55,6 +72,7 @@ export function resolveSettings(options: ClientOptions): Settings {
     host: options.host ?? 'localhost',
     port: within('port', options.port ?? 6789, 0, 65_535),
     socketPath: options.socketPath ?? '',
+    tls: options.tls === true ? {} : options.tls || null,
     token: options.token ?? '',
     httpUrl: httpUrlOf(options),
     bigint: options.bigint ?? false,

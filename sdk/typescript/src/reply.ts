@@ -22,6 +22,7 @@ import type {
   QueueStats,
   WorkerInfo,
 } from './job.ts'
+import type { Webhook, WebhookAttempt } from './webhook.ts'
 
 export interface Reply {
   readonly ok?: unknown
@@ -42,6 +43,8 @@ export interface Reply {
   readonly dropped?: unknown
   readonly queues?: unknown
   readonly crons?: unknown
+  readonly webhooks?: unknown
+  readonly deliveries?: unknown
   readonly metrics?: unknown
   readonly workers?: unknown
   readonly nodes?: unknown
@@ -149,6 +152,13 @@ export function readLogs({ logs, dropped }: Reply): JobLogs {
 export const readQueues = (reply: Reply): QueueInfo[] => reply.queues as QueueInfo[]
 
 export const readCrons = (reply: Reply): CronJob[] => reply.crons as CronJob[]
+export const readWebhooks = (reply: Reply): Webhook[] => reply.webhooks as Webhook[]
+export const readAttempts = (reply: Reply): WebhookAttempt[] => reply.deliveries as WebhookAttempt[]
+
+export function readWebhookId(reply: Reply): string {
+  if (typeof reply.id === 'string') return reply.id
+  throw unexpected('WEBHOOK', 'no id')
+}
 
 export const readWorkers = (reply: Reply): WorkerInfo[] => reply.workers as WorkerInfo[]
 

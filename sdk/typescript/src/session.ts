@@ -10,10 +10,12 @@
 //
 // Neighbours: `connection.ts` owns it and decides what becomes of its requests.
 
-import { createConnection, type Socket } from 'node:net'
+import { createConnection, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { FlashQError } from './errors.ts'
 import { valueText } from './json-text.ts'
 import { LineReader } from './line-reader.ts'
+import type { TlsOptions } from './options.ts'
 import { parseReply, type Reply, refusalOf } from './reply.ts'
 import type { Request } from './request.ts'
 import { atTickEnd } from './tick.ts'
@@ -22,6 +24,7 @@ export interface SessionSettings {
   readonly host: string
   readonly port: number
   readonly socketPath: string
+  readonly tls: TlsOptions | null
   readonly token: string
   readonly bigint: boolean
   readonly timeoutMs: number
@@ -73,22 +76,13 @@ export class Session {
     this.#owner = owner
     this.#token = settings.token
     this.#bigint = settings.bigint
-    this.#socket = createConnection(
-      settings.socketPath === ''
-        ? {
-            host: settings.host,
-            port: settings.port,
-            noDelay: true,
-            keepAlive: true,
-            keepAliveInitialDelay: KEEP_ALIVE_MS,
-          }
-        : { path: settings.socketPath },
-    )
+    this.#socket = socketTo(settings)
     this.#connectTimer = setTimeout(
       () => this.destroy(new FlashQError('timeout', 'Connection timeout')),
       settings.timeoutMs,
     )
-    this.#socket.on('connect', () => this.#onConnect())
+    const isSecure = settings.tls !== null && settings.socketPath === ''
+    this.#socket.on(isSecure ? 'secureConnect' : 'connect', () => this.#onConnect())
     this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#socket.on('error', (fault: Error) => {
       this.#fault ??= fault
@@ -259,4 +253,18 @@ export class Session {
 
 function frame(name: string, reqId: number, fields: string): string {
   return `{"cmd":"${name}","reqId":${reqId}${fields}}\n`
+}
+
+function socketTo({ host, port, socketPath, tls }: SessionSettings): Socket {
+  if (socketPath !== '') return createConnection({ path: socketPath })
+  const where = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+  if (tls === null) return createConnection(where)
+  const { ca, cert, key, rejectUnauthorized = true } = tls
+  const servername = tls.servername ?? (isIP(host) === 0 ? host : '')
+  const given = Object.fromEntries(
+    Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined),
+  )
+  // An empty name would be sent, and then the address is not what is looked for in the certificate.
+  const name = servername === '' ? {} : { servername }
+  return connectTls({ ...where, ...given, ...name, rejectUnauthorized, minVersion: 'TLSv1.2' })
 }

@@ -85,6 +85,7 @@ function completeRun(ctx: ShardContext, firstSeq: Seq, count: number): void {
   ports.latency.add(nowMs, count, latencyMs)
   ctx.record.completedRun(firstSeq, count, nowMs)
   ctx.slotsFreed(queue, count)
+  // Before anything else is recorded: see record-order.ts.
   ctx.emitRun(EventKind.completed, queue, firstSeq, count)
 }
 
@@ -108,7 +109,8 @@ function complete(
   ctx.ports.latency.add(nowMs, 1, Math.max(0, nowMs - (page.createdAt[row] as number)))
   ctx.record.completed(seq, nowMs, bytes, from, to)
   ctx.slotsFreed(queue, 1)
-  tellChildren(ctx, seq, 'completed')
+  // Before anything else is recorded: see record-order.ts.
   ctx.emit(EventKind.completed, queue, seq)
+  tellChildren(ctx, seq, 'completed')
   return null
 }

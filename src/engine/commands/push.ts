@@ -75,10 +75,11 @@ function record(
   const firstSeq = ctx.state.nextSeq
   ctx.record.pushed({ queue, firstSeq, count, nowMs: ctx.nowMs, bytes, table, rows })
   ctx.markDirty(queue)
+  // Before anything else is recorded: see record-order.ts.
+  ctx.emitRun(EventKind.pushed, queue, firstSeq, count)
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
   }
-  ctx.emitRun(EventKind.pushed, queue, firstSeq, count)
   return firstSeq
 }
 

@@ -1,15 +1,7 @@
 // Records of an active job's run coming to an end: completed, retried, dead-lettered, released.
 
 import type { Seq } from '../job-id.ts'
-import {
-  type JobPage,
-  JobState,
-  keptBytes,
-  openResults,
-  openTokens,
-  RowFlag,
-  rowOf,
-} from '../job-store.ts'
+import { type JobPage, JobState, openResults, openTokens, RowFlag, rowOf } from '../job-store.ts'
 import { limits } from '../limits.ts'
 import type { Queue } from '../queue.ts'
 import type { ShardState } from '../shard-state.ts'
@@ -29,6 +21,8 @@ export function evolveCompleted(
   const queue = leaveActive(state, page, seq)
   page.state[row] = JobState.completed
   openTokens(page)[row] = nowMs
+  // What `keptBytes` says of it from now on.
+  let kept = page.length[row] as number
   if (page.options !== null && (page.options.ttl[row] as number) > 0) state.due.noteStale()
   if (from >= 0) {
     state.payloads.put(bytes, from, to, seq, 1)
@@ -38,9 +32,12 @@ export function evolveCompleted(
     results.from[row] = state.payloads.offset
     results.length[row] = to - from
     page.flags[row] = (page.flags[row] as number) | RowFlag.result
+    kept += to - from
   }
-  const kept = keptBytes(state.jobs, page, row)
-  if (((page.flags[row] as number) & RowFlag.rare) !== 0) freeKey(state, page, seq, queue)
+  if (((page.flags[row] as number) & RowFlag.rare) !== 0) {
+    freeKey(state, page, seq, queue)
+    kept += state.jobs.rareOf(page, seq)?.logs?.bytes ?? 0
+  }
   state.finished.add(seq, nowMs, kept)
   queue.finished++
   state.finishedBytes += kept

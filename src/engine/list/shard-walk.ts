@@ -5,7 +5,7 @@
 // 1. The job that it is at either is one that was asked for (`isMatch`), or nobody has looked at it yet.
 // 2. `look` goes through one page at most, and `spent` counts what that took, so that whoever walks can stop in time.
 // 3. Jobs have been created in the order of their sequences, but for clocks that were set back between two owners: what
-//    is older than `sinceMs` by more than `SLACK_MS` ends the walk.
+//    is older than `sinceMs` by more than `SLACK_MS` ends the walk, and a page newer than `untilMs` by as much is passed.
 
 import type { Seq } from '../job-id.ts'
 import { type JobPage, JobState, PAGE_ROWS, rowOf } from '../job-store.ts'
@@ -59,6 +59,7 @@ export class ShardWalk {
   look(costMax: number): void {
     const page = this.pages[this.pageAt] as JobPage
     const { sinceMs, untilMs } = this.query
+    if (untilMs !== Number.POSITIVE_INFINITY && this.isTooNew(page)) return this.goTo(-1)
     const stopAt = this.spent + costMax
     let row = rowOf(this.seq)
     while (row >= 0 && this.spent < stopAt) {
@@ -88,6 +89,14 @@ export class ShardWalk {
     if (queueNo < 0) return row
     while (row > to && queue[row] !== queueNo) row--
     return row
+  }
+
+  /** Its first job was created after `untilMs`, and by more than clocks may be apart. */
+  private isTooNew(page: JobPage): boolean {
+    let first = 0
+    while (page.state[first] === JobState.none) first++
+    this.spent += first + 1
+    return (page.createdAt[first] as number) > this.query.untilMs + SLACK_MS
   }
 
   private isWanted(page: JobPage, row: number): boolean {

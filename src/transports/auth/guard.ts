@@ -146,6 +146,8 @@ export class Guard {
         return reply.state(id, 'unknown')
       case 'GETRESULT':
         return reply.result(id, null, 0, 0)
+      case 'GETLOGS':
+        return reply.logs(id, null)
       default:
         return reply.refused(refusalOf(op, id))
     }

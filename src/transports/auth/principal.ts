@@ -7,7 +7,7 @@
 // 2. A command is refused unless the table lets it through: one without a row does not compile.
 // 3. What asks every shard is for principals of all queues, except lists that can be shown in part (guard.ts).
 //
-// Next: guard.ts for commands whose queue must be looked up; admission.ts for doors that have read the command
+// Next: guard.ts for commands whose queue must be looked up
 
 import { type OpName, routeOf } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
@@ -70,6 +70,11 @@ export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   AUTH: null,
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
+  WEBHOOK: 'admin',
+  WEBHOOKDELETE: 'admin',
+  WEBHOOKLIST: 'admin',
+  WEBHOOKPING: 'admin',
+  WEBHOOKLOG: 'admin',
 }
 
 /** Where a reply lists things that have a queue each. */
@@ -91,7 +96,8 @@ export function authorize(principal: Principal, op: OpName, queue: string | null
   if (scope === null) return null
   if (!principal.scopes.has(scope)) return refusals.forbidden
   if (principal.queues === null) return null
-  if (routeOf[op] === 'every') return listOf.has(op) ? null : refusals.forbidden
+  const isOfAll = routeOf[op] === 'every' || (routeOf[op] === 'webhooks' && queue === null)
+  if (isOfAll) return listOf.has(op) ? null : refusals.forbidden
   return queue === null || mayUse(principal, queue) ? null : refusals.forbidden
 }
 

@@ -39,8 +39,8 @@ const response = {
 
 /** Of the HTTP door. */
 export const events: RoutePlugin = (app, http) => {
-  const { clock, log, gate, guard, origins, bearer } = http
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments() })
+  const { clock, log, gate, guard, origins, bearer, auth } = http
+  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
   eventRoutes(app, {
     streams,
     clock,
@@ -49,7 +49,7 @@ export const events: RoutePlugin = (app, http) => {
     bearer,
     principalOf: (request) => request.principal,
     answerOf: httpRefusal,
-    isAllowed: () => true,
+    isAllowed: (principal) => auth.isValid(principal),
   })
 }
 

@@ -135,8 +135,10 @@ export class EventStreams implements FeedListener {
 
   /** Somebody is nearly up to date, or comes. */
   get hasRoom(): boolean {
+    const share = Math.floor(limits.eventsWaitingMax / this.streams.size)
+    const lagMax = Math.max(limits.eventsWaitingPerStream, share)
     for (const stream of this.streams) {
-      if (!stream.isReady || stream.lag < limits.eventLagMax) return true
+      if (!stream.isReady || stream.lag < lagMax) return true
     }
     return this.streams.size === 0
   }

@@ -64,7 +64,8 @@ export class Chunk {
   add(kind: number, queue: string, stream: Known, seq: number, head: string, note: Buffer): void {
     const { bytes } = this
     let at = this.used
-    at += bytes.write(head, at, 'latin1')
+    // By hand: quicker than a call into the runtime for so few.
+    for (let i = 0; i < head.length; i++) bytes[at++] = head.charCodeAt(i)
     this.notes.push(at)
     at += note.copy(bytes, at)
     at += END.copy(bytes, at)

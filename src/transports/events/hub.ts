@@ -31,6 +31,10 @@ import { noteOpenings, writeNote } from '../wire/note-json.ts'
 const LINES_BYTES = 64 * 1024
 /** A line longer than this leaves a buffer behind that is not worth keeping. */
 const KEPT_BYTES_MAX = 256 * 1024
+/** Notes behind one another; a piece of it lives as long as one of them. */
+const NOTES_BYTES = 64 * 1024
+/** With less than this left, there is new room. */
+const NOTE_ROOM_BYTES = 1024
 /** Queues whose openings are remembered although nobody asked for just them. */
 const NAMES_MAX = 4096
 
@@ -66,7 +70,7 @@ export class EventHub implements EventLines {
   private readonly everything: Topic = { events: 0, masks: new Map(), notes: 0 }
   private openings = new Map<string, Openings>()
   private lines = new ByteWriter(LINES_BYTES)
-  private notes = new ByteWriter(LINES_BYTES)
+  private notes = new ByteWriter(NOTES_BYTES)
 
   /** Adds to what the subscriber already hears of the queue. */
   subscribe(queue: string, events: number, subscriber: Subscriber): void {
@@ -231,12 +235,13 @@ export class EventHub implements EventLines {
     nowMs: number,
     error: string | null,
   ): Buffer {
-    if (this.notes.bytes.length > KEPT_BYTES_MAX) this.notes = new ByteWriter(LINES_BYTES)
+    // Notes are kept: what has been written stays as it is, and there is new room when it is full.
+    if (this.notes.length > NOTES_BYTES - NOTE_ROOM_BYTES) this.notes = new ByteWriter(NOTES_BYTES)
     const out = this.notes
-    out.length = 0
+    const from = out.length
     const opening = this.openingsOf(queue).notes[kind] as Piece
     writeNote(out, opening, kind, source, seq, nowMs, error)
-    const note = Buffer.from(out.bytes.subarray(0, out.length))
+    const note = out.bytes.subarray(from, out.length)
     // Between the values of a line's JSON there may be returns, which would end a line of a stream.
     for (let at = note.indexOf(RETURN); at >= 0; at = note.indexOf(RETURN, at)) note[at] = TAB
     return note

@@ -1,15 +1,13 @@
 // How much of its time a worker spends on something that must not slow down the rest: after a turn of d ms it rests
-// until the turn is no more than its share of the time. Where the worker has little else to do it rests less.
+// until the turn is no more than its share of the time.
 //
-//   │▓▓▓│      rest: (d / share - d) * how busy the worker is      │▓▓▓│
+//   │▓▓▓│           rest: d / share - d            │▓▓▓│
 //
 // What is asked for after a longer pause is done at once.
 
 export interface Moments {
   /** Does not go back. */
   nowMs(): number
-  /** How much of its time the worker was busy since the last call, from 0 to 1. */
-  busy(): number
   /** As soon as this turn of the loop is over, or after so many ms. */
   later(delayMs: number, task: () => void): void
 }
@@ -44,25 +42,16 @@ export class Pacer {
     const startMs = moments.nowMs()
     const isMore = this.turn()
     const endMs = moments.nowMs()
-    this.nextMs = endMs + (endMs - startMs) * (1 / this.share - 1) * moments.busy()
+    this.nextMs = endMs + (endMs - startMs) * (1 / this.share - 1)
     this.isScheduled = false
     if (isMore) this.schedule()
   }
 }
 
-export function realMoments(): Moments {
-  let before = performance.eventLoopUtilization()
-  return {
-    nowMs: () => performance.now(),
-    busy: () => {
-      const now = performance.eventLoopUtilization()
-      const { utilization } = performance.eventLoopUtilization(now, before)
-      before = now
-      return utilization
-    },
-    later: (delayMs, task) => {
-      if (delayMs === 0) setImmediate(task)
-      else setTimeout(task, delayMs)
-    },
-  }
+export const realMoments: Moments = {
+  nowMs: () => performance.now(),
+  later: (delayMs, task) => {
+    if (delayMs === 0) setImmediate(task)
+    else setTimeout(task, delayMs)
+  },
 }

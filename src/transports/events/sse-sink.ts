@@ -6,7 +6,7 @@ import type { StreamSink } from './event-stream.ts'
 /** How long a browser waits before it comes back. */
 const RETRY_MS = 2000
 
-export const sseHeaders: Readonly<Record<string, string>> = {
+const sseHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache',
   // Proxies that gather what they pass on would hold events back.

@@ -30,6 +30,8 @@ export const statusOfCode: Readonly<Record<RefusalCode, status>> = {
   dependency_invalid: status.INVALID_ARGUMENT,
   cron_not_found: status.NOT_FOUND,
   cron_invalid: status.INVALID_ARGUMENT,
+  webhook_not_found: status.NOT_FOUND,
+  webhook_invalid: status.INVALID_ARGUMENT,
   too_many_waiting: status.RESOURCE_EXHAUSTED,
   memory_full: status.RESOURCE_EXHAUSTED,
   draining: status.UNAVAILABLE,

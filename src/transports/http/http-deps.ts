@@ -18,7 +18,6 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Clock, DoorPorts, Gate } from '../../engine/ports.ts'
-import type { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Principal, Scope } from '../auth/principal.ts'
@@ -42,6 +41,8 @@ export interface HttpConfig {
   /** Whose pages may ask, besides the server's own. */
   readonly corsOrigins: readonly string[]
   readonly authTokens: readonly string[]
+  /** What an incoming webhook is signed with; empty = it needs a token like everybody. */
+  readonly webhookIncomingSecrets: readonly string[]
   /** Null = jobs are in memory alone. */
   readonly databaseUrl: string | null
 }
@@ -63,7 +64,6 @@ export interface NodeControl {
 export interface HttpDeps {
   readonly config: HttpConfig
   readonly caller: Caller
-  readonly admission: Admission
   /** Runs frames in the name of a principal. */
   readonly access: Guard
   readonly auth: Authenticator

@@ -27,7 +27,6 @@ import Fastify, {
 import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
@@ -256,12 +255,10 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
   const { config, caller, auth, guard: access, gate, clock, log, node } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
-  const admission = new Admission(caller)
   const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
   return {
     config,
     caller,
-    admission,
     auth,
     gate,
     clock,

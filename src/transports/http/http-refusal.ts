@@ -43,6 +43,8 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   dependency_invalid: 400,
   cron_not_found: 404,
   cron_invalid: 400,
+  webhook_not_found: 404,
+  webhook_invalid: 400,
   too_many_waiting: 429,
   memory_full: 503,
   draining: 503,

@@ -18,7 +18,9 @@ export function describeRoutes(app: FastifyInstance, version: string, needsToken
         description: 'A job-queue server. Every answer is `{"ok":true,"data":…}` or an Error.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      tags: [...new Set(['queues', 'jobs', 'crons', 'server'])].map((name) => ({ name })),
+      tags: [...new Set(['queues', 'jobs', 'crons', 'webhooks', 'server'])].map((name) => ({
+        name,
+      })),
       components: {
         securitySchemes: {
           token: { type: 'http', scheme: 'bearer', description: 'One of AUTH_TOKENS.' },

@@ -12,6 +12,7 @@ import { pullRoutes } from './routes/pulls.ts'
 import { pushRoutes } from './routes/pushes.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { runRoutes } from './routes/runs.ts'
+import { webhookActions, webhookRoutes } from './routes/webhooks.ts'
 
 export const standardRoutes: readonly RoutePlugin[] = [
   pushRoutes,
@@ -24,5 +25,7 @@ export const standardRoutes: readonly RoutePlugin[] = [
   cronRoutes,
   figureRoutes,
   incomingRoutes,
+  webhookRoutes,
+  webhookActions,
   nodeRoutes,
 ]

@@ -239,7 +239,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
 ]
 
 interface Described {
-  readonly tag: 'queues' | 'jobs' | 'crons' | 'server'
+  readonly tag: 'queues' | 'jobs' | 'crons' | 'webhooks' | 'server'
   readonly summary: string
   /** Of `data` in the answer. */
   readonly data: object
@@ -247,7 +247,7 @@ interface Described {
   readonly beside?: Readonly<Record<string, object>>
   readonly query?: Fields
   /** Names in the path. */
-  readonly path?: readonly ('queue' | 'id' | 'name')[]
+  readonly path?: readonly ('queue' | 'id' | 'name' | 'webhook')[]
   readonly body?: object
   readonly isPublic?: boolean
 }
@@ -256,6 +256,7 @@ const pathParts = {
   queue: { ...text, description: 'a queue, percent-encoded' },
   id: { ...uint, description: "a job's id" },
   name: { ...text, description: 'a cron, percent-encoded' },
+  webhook: { ...text, description: "a webhook's id", examples: ['wh_1'] },
 }
 
 /** The `schema` of a route. */

@@ -384,8 +384,8 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   private expel(refusal: Refusal): void {
     if (this.state === 'leaving') this.stay()
     if (this.state !== 'open') return
-    if (this.principal === null) this.refuseAndFinish(refusal)
-    else this.finish(refusal)
+    if (this.standing.isOver) this.finish(refusal)
+    else this.refuseAndFinish(refusal)
     this.cutOffAfter(EXPEL_MS)
     this.schedule()
   }

@@ -13,6 +13,7 @@ import { readJob } from './job-rows.ts'
 import { skipBlanks, skipString } from './json-scanner.ts'
 import { decode } from './json-string.ts'
 import { readQuery } from './list-query.ts'
+import { readWebhook } from './webhook-fields.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -112,6 +113,12 @@ function readRare(fields: FrameFields, into: Command): void {
       return
     case Op.LISTJOBS:
       into.query = readQuery(fields)
+      return
+    case Op.WEBHOOK:
+    case Op.WEBHOOKDELETE:
+    case Op.WEBHOOKPING:
+    case Op.WEBHOOKLOG:
+      readWebhook(fields, into)
       return
     case Op.AUTH:
       into.secret = fields.string(Field.token)

@@ -69,9 +69,9 @@ function namesByNumber(): (FieldName | '')[] {
   return names
 }
 
-/** A key that no command has is -1. */
-export function isCommon(field: Field | -1): boolean {
-  return field >= 0 && field < RARE_FROM
+/** -1 is a key that no command has. */
+export function isCommon(field: Field | -1): field is Field {
+  return field >>> 0 < RARE_FROM
 }
 
 const fieldTable = new NameTable(fieldNames)
@@ -180,6 +180,12 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   // Of `id` and `ids` one is required, which the reader of these two checks.
   HEARTBEAT: row([], ['id', 'ids', 'lease', 'token', 'tokens']),
   RELEASE: row([], ['id', 'ids', 'token', 'tokens']),
+  // Their fields are read by webhook-fields.ts: they are rare, and there are too many.
+  WEBHOOK: row([]),
+  WEBHOOKDELETE: row([]),
+  WEBHOOKLIST: row([]),
+  WEBHOOKPING: row([]),
+  WEBHOOKLOG: row([]),
 }
 
 /** By op: fields that must be there; all fields of the command, `cmd` and `reqId` included. */

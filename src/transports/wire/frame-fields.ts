@@ -27,6 +27,9 @@ const NO_BYTES = Buffer.alloc(0)
 
 export class FrameFields {
   bytes: Buffer = NO_BYTES
+  /** The frame in `bytes`. */
+  frameFrom = 0
+  frameTo = 0
   /** Bit per common field that is there, and per field that is there more than once. */
   seen = 0
   repeated = 0
@@ -44,8 +47,10 @@ export class FrameFields {
   tokenCount = 0
   resultCount = 0
 
-  begin(bytes: Buffer): void {
+  begin(bytes: Buffer, from: number, to: number): void {
     this.bytes = bytes
+    this.frameFrom = from
+    this.frameTo = to
     this.seen = 0
     this.repeated = 0
     this.rareSeen = 0

@@ -38,7 +38,7 @@ const SAFE_DIGITS = 15
 const ByKey = { none: 0, queue: 1, id: 2, ids: 3, name: 4 } as const
 const keyOf = Uint8Array.from(opNames, (name: OpName | undefined) => {
   const route = name === undefined ? 'every' : routeOf[name]
-  return route === 'every' || route === 'connection' ? ByKey.none : ByKey[route]
+  return Object.hasOwn(ByKey, route) ? ByKey[route as keyof typeof ByKey] : ByKey.none
 })
 
 export function peekFrame(bytes: Buffer, from: number, to: number, into: Command): boolean {

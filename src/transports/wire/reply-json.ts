@@ -246,6 +246,12 @@ export class JsonReply implements Reply {
     this.end(out, null)
   }
 
+  named(name: string, value: unknown): void {
+    const out = this.begin()
+    out.utf8(`,"${name}":${JSON.stringify(value)}`)
+    this.end(out, null)
+  }
+
   private begin(): ByteWriter {
     const out = this.slot.open()
     out.ascii('{"ok":true')

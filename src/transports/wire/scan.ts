@@ -78,7 +78,7 @@ export function scanFrame(bytes: Buffer, from: number, to: number, into: Command
   into.reqIdFrom = -1
   into.reqIdTo = -1
   into.queue = ''
-  fields.begin(bytes)
+  fields.begin(bytes, from, to)
   clearHighBytes()
   const end = scanObject(from, to, into)
   if (end < 0) return refuseJson(bytes, from, to, into)
@@ -116,7 +116,7 @@ function scanObject(from: number, to: number, into: Command): number {
 
 /** One value, which is that of `field` (or of a key that no command has). Returns its end, or FAIL. */
 function scanField(field: Field | -1, start: number, to: number, into: Command): number {
-  if (field === -1 || !isCommon(field)) return scanOther(field, start, to)
+  if (!isCommon(field)) return scanOther(field, start, to)
   let end: number
   if (((1 << field) & LISTS) !== 0) end = scanListField(field, start, to, into)
   else if (((1 << field) & VALUES) === 0 || to - start < LONG_BYTES) {
@@ -193,7 +193,7 @@ function checkFields(into: Command, to: number): Refusal | null {
   const repeated = fields.repeated & ((knownOf[op] as number) | CMD_AND_REQ_ID)
   if (repeated !== 0) fields.duplicate(lowestField(repeated))
   else if (op === 0) return refuseCmd()
-  checkRare(op)
+  if (fields.rareSeen !== 0 || rareRequiredOf[op] !== 0) checkRare(op)
   const absent = (requiredOf[op] as number) & ~seen
   if (absent !== 0) fields.missing(lowestField(absent))
   if (fields.problem !== null) return fields.problem

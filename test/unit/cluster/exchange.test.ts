@@ -292,3 +292,52 @@ describe('a list of jobs', () => {
     expect(skipped).toMatchObject([{ id }])
   })
 })
+
+describe('a webhook', () => {
+  const hook = { cmd: 'WEBHOOK', url: 'https://a.example/', events: ['pushed'] }
+
+  it('is known to the shards of every worker when its answer comes', async () => {
+    const { node, a, b } = await two()
+    // From the worker that is not its home.
+    expect(await ask(b, session(1), hook)).toEqual({ ok: true, id: 'wh_1' })
+    await ask(a, session(0), { cmd: 'PUSH', queue: ODD, data: 1 })
+    await ask(a, session(0), { cmd: 'PUSH', queue: EVEN, data: 1 })
+    expect(node.deliveries.map(({ shard }) => shard).sort()).toEqual(
+      [shardOfQueue(ODD), shardOfQueue(EVEN)].sort(),
+    )
+  })
+
+  it('survives its home in memory mode, and goes to shards that begin anew', async () => {
+    const { node, b } = await two()
+    await ask(b, session(1), hook)
+    node.kill(0)
+    node.assign(halves(1, 1), [b])
+    await eventually('the home has it again', 5000, async () => {
+      const { webhooks } = await ask(b, session(1), { cmd: 'WEBHOOKLIST' })
+      return (webhooks as unknown[]).length === 1
+    })
+    await eventually('a shard that lost it has it again', 5000, async () => {
+      await ask(b, session(1), { cmd: 'PUSH', queue: EVEN, data: 1 })
+      return node.deliveries.length > 0
+    })
+  })
+
+  it('has its attempts on the log of its home, wherever they were made', async () => {
+    const { node, a, b } = await two()
+    await ask(a, session(0), hook)
+    await ask(a, session(0), { cmd: 'PUSH', queue: ODD, data: 1 })
+    const [ref] = node.deliveries
+    if (ref === undefined) throw new Error('nothing was to be delivered')
+    const result = { end: 'ok', delayMs: 0, status: 200, error: null, tookMs: 1 }
+    b.mail(
+      JSON.stringify({
+        kind: 'webhook',
+        letter: { kind: 'delivered', to: ref.shard, ref, result },
+      }),
+    )
+    await eventually('the home has it on its log', 5000, async () => {
+      const { deliveries } = await ask(a, session(0), { cmd: 'WEBHOOKLOG', id: 'wh_1' })
+      return (deliveries as unknown[]).length === 1
+    })
+  })
+})

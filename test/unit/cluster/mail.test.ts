@@ -36,6 +36,7 @@ function mailing(me: number, odd = 1) {
     tell: (child, parent, outcome) => void got.push(['tell', child, parent, outcome]),
     cronTick: (tick) => void got.push(['tick', tick.name]),
     cronTaken: (name, tickMs) => void got.push(['taken', name, tickMs]),
+    webhook: (letter) => void got.push(['webhook', letter.kind]),
   }
   return { mail, own, sent, got, shards, pending: () => pending, dropped: () => dropped }
 }
@@ -118,6 +119,17 @@ describe('mail between shards', () => {
     own(1)
     mail.ownersChanged()
     expect(sent).toEqual([])
+  })
+
+  it('about webhooks waits only when nobody sends it again', () => {
+    const { mail, own, sent } = mailing(0, NOBODY)
+    const ref = { shard: 3, no: 1, createdAtMs: 0, webhook: 1 }
+    const result = { end: 'ok', delayMs: 0, status: 200, error: null, tookMs: 1 } as const
+    mail.webhook({ kind: 'webhooks', to: 3, text: '{}' })
+    mail.webhook({ kind: 'delivered', to: 3, ref, result })
+    own(1)
+    mail.ownersChanged()
+    expect(sent.map(({ json }) => JSON.parse(json).letter.kind)).toEqual(['delivered'])
   })
 
   it('waits for the table when the sender has a newer one', () => {

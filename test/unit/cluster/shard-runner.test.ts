@@ -4,6 +4,7 @@ import { Command } from '../../../src/engine/command.ts'
 import { holderOf } from '../../../src/engine/holder-number.ts'
 import { limits } from '../../../src/engine/limits.ts'
 import type { CronTick, EventSink, ParentMail } from '../../../src/engine/ports.ts'
+import { noDeliveries } from '../../../src/engine/webhook-ports.ts'
 import { JsonReply } from '../../../src/transports/wire/reply-json.ts'
 import { scanFrame } from '../../../src/transports/wire/scan.ts'
 import { Pending, queueOfShard, START_MS } from '../../support/engine-harness.ts'
@@ -31,11 +32,13 @@ class Bench {
         void this.letters.push(() => this.runner.tell(child, parent, outcome)),
       cronTick: (tick) => void this.ticks.push(tick),
       cronTaken: (name, tickMs) => void this.taken.push([name, tickMs]),
+      webhook: (letter) => void this.letters.push(() => this.runner.webhook(letter)),
     }
     this.runner = new ShardRunner({
       clock: { nowMs: () => Date.now() },
       mail,
       events: silent,
+      webhooks: noDeliveries,
       memoryBytesMax,
       retention: { count: 100, ageMs: 1e7, bytes: 1e8 },
       reserve: (shard) => void this.reserved.push(shard),
@@ -321,6 +324,39 @@ describe('a shard runner', () => {
     expect([runner.isEmpty(1), runner.isEmpty(2)]).toEqual([false, true])
     runner.disown(2)
     expect(runner.isEmpty(2)).toBe(true)
+  })
+
+  it('goes on with a queue that is being cleared turn by turn, beside everything else', () => {
+    const queue = queueOfShard(1)
+    const jobs = Array.from({ length: 1000 }, () => ({ data: 0 }))
+    for (let i = 0; i < 5; i++) bench.send({ cmd: 'PUSHB', queue, jobs })
+    const cleared = bench.send({ cmd: 'DRAIN', queue })
+    expect(cleared.answer).toBe(null)
+    expect(vi.getTimerCount()).toBe(1)
+    const id = bench.push(2)
+    expect(bench.pull(2).answer?.job?.id).toBe(id)
+    vi.advanceTimersToNextTimer()
+    expect(cleared.answer).toBe(null)
+    vi.advanceTimersToNextTimer()
+    expect(cleared.answer).toEqual({ ok: true, ids: [5000] })
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('finishes at a drain what is being cleared, and where a shard is lost says so', () => {
+    const queue = queueOfShard(1)
+    const jobs = Array.from({ length: 1000 }, () => ({ data: 0 }))
+    for (let i = 0; i < 10; i++) bench.send({ cmd: 'PUSHB', queue, jobs })
+    const lost = bench.send({ cmd: 'DRAIN', queue })
+    runner.endWaitsOf(1)
+    expect(lost.answer).toMatchObject({ ok: false, code: 'outcome_unknown' })
+    const cleared = bench.send({ cmd: 'DRAIN', queue })
+    runner.halt(1)
+    runner.endWaits()
+    expect(cleared.answer).toBe(null)
+    runner.go(1)
+    runner.endWaits()
+    expect(cleared.answer).toEqual({ ok: true, ids: [10_000 - limits.clearedPerTurnMax] })
+    vi.runAllTimers()
   })
 
   it('ends all waiting pulls at a drain', () => {

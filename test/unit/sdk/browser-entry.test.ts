@@ -39,6 +39,12 @@ describe('the entry for browsers', () => {
     expect(uses).toEqual([])
   })
 
+  it('offers every value that the entry for Node offers', async () => {
+    const node = await import('../../../sdk/typescript/src/index.ts')
+    const browser = await import('../../../sdk/typescript/src/http.ts')
+    expect(Object.keys(browser).sort()).toEqual(Object.keys(node).sort())
+  })
+
   it('is what `flashq/http` names, and what a bundler for browsers takes for `flashq`', () => {
     const { exports } = JSON.parse(readFileSync('sdk/typescript/package.json', 'utf8'))
     expect(exports['./http'].default).toBe('./dist/http.js')

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { RecordKind } from '../../../src/engine/recorder.ts'
 import { StorageFault } from '../../../src/engine/storage-port.ts'
 import { Backlog } from '../../../src/storage/backlog.ts'
 import { Journal, type JournalListener } from '../../../src/storage/journal.ts'
@@ -57,6 +58,22 @@ function under(): string[] {
 }
 
 describe('a journal', () => {
+  it('does not part deliveries from what they tell of, nor from the removal behind them', async () => {
+    const record = (kind: number): Buffer => Buffer.concat([Buffer.from([kind]), Buffer.alloc(99)])
+    const { pushed, deliveriesAdded, removed } = RecordKind
+    journal = make(250 + HEADER_BYTES)
+    const kinds = [pushed, pushed, deliveriesAdded, removed, removed, pushed, removed]
+    for (const kind of kinds) journal.append(record(kind))
+    journal.flush()
+    const batches: number[] = []
+    while (desk.batch !== null) {
+      batches.push(desk.batch.count)
+      await desk.settle('durable')
+    }
+    // Two would fit, but the third and the fourth are tied to the second.
+    expect(batches).toEqual([4, 2, 1])
+  })
+
   it('sends what it gathered when it is flushed, at the position behind the last one', async () => {
     put('a', 'b')
     expect(desk.batch).toBe(null)

@@ -51,17 +51,6 @@ export function rateText(perSecond: number): string {
   return size > 0 && size < 10 ? trimmed(perSecond) : countText(perSecond)
 }
 
-export function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let amount = bytes
-  let unit = 0
-  while (amount >= 1024 && unit < units.length - 1) {
-    amount /= 1024
-    unit += 1
-  }
-  return `${trimmed(amount)} ${units[unit]}`
-}
-
 function largestUnits(seconds: number): [large: string, small: string] {
   const parts: [number, string][] = [
     [Math.floor(seconds / 86_400), 'd'],

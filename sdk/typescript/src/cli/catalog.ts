@@ -7,9 +7,10 @@ import { cluster, workers } from './commands/cluster.ts'
 import { cronAdd, cronList, cronRemove } from './commands/cron.ts'
 import { dlqList, dlqPurge, dlqRetry } from './commands/dlq.ts'
 import { job } from './commands/job.ts'
+import { jobs } from './commands/jobs.ts'
 import { pull } from './commands/pull.ts'
 import { push } from './commands/push.ts'
-import { limit, pause, resume } from './commands/queue-control.ts'
+import { drain, limit, pause, resume } from './commands/queue-control.ts'
 import { queues, stats } from './commands/queues.ts'
 import { ack, cancel, fail, promote } from './commands/settle.ts'
 import { tail } from './commands/tail.ts'
@@ -23,6 +24,7 @@ export const COMMANDS: readonly CliCommand[] = [
   cancel,
   promote,
   job,
+  jobs,
   queues,
   stats,
   top,
@@ -30,6 +32,7 @@ export const COMMANDS: readonly CliCommand[] = [
   pause,
   resume,
   limit,
+  drain,
   dlqList,
   dlqRetry,
   dlqPurge,

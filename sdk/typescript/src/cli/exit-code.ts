@@ -34,7 +34,11 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'closed',
   'overloaded',
 ])
-const NOTHING: ReadonlySet<string> = new Set(['job_not_found', 'cron_not_found'])
+const NOTHING: ReadonlySet<string> = new Set([
+  'job_not_found',
+  'cron_not_found',
+  'webhook_not_found',
+])
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage

@@ -4,7 +4,7 @@ import { parseDuration, parseMoment } from './amounts.ts'
 import { UsageError } from './exit-code.ts'
 
 /** `switch` has no value; the others name theirs. */
-export type FlagKind = 'switch' | 'text' | 'integer' | 'duration' | 'moment' | 'list' | 'json'
+type FlagKind = 'switch' | 'text' | 'integer' | 'duration' | 'moment' | 'list' | 'json'
 
 export interface Flag {
   readonly name: string

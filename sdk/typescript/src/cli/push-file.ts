@@ -11,7 +11,7 @@ import { JsonText } from '../json-text.ts'
 import type { FlashQ } from '../node-flashq.ts'
 import type { SourceLine } from './line-source.ts'
 
-export interface LineRefusal {
+interface LineRefusal {
   readonly line: number
   readonly code: ErrorCode
   readonly error: string

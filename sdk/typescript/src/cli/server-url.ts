@@ -16,6 +16,8 @@ export function optionsOfUrl(text: string): ClientOptions {
   switch (url.protocol) {
     case 'flashq:':
       return { ...lineOptions(url), ...token }
+    case 'flashqs:':
+      return { ...lineOptions(url), ...token, tls: true }
     case 'http:':
     case 'https:':
       return { httpUrl: `${url.protocol}//${url.host}${url.pathname}`, ...token }

@@ -24,7 +24,7 @@ export interface TopLook {
 /** Lines besides queues: title, totals, a blank, the heading, the keys. */
 export const FRAME_LINES = 5
 
-export const QUEUE_COLUMNS: readonly Column<QueueRow>[] = [
+const QUEUE_COLUMNS: readonly Column<QueueRow>[] = [
   { head: 'QUEUE', cell: (row) => row.name, elastic: true },
   { head: 'PENDING', cell: (row) => countText(row.pending), right: true },
   { head: '+/-/s', cell: (row) => growthText(row.growth), right: true },

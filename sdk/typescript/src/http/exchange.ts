@@ -37,7 +37,7 @@ export async function exchange(
     signal,
   })
   const answer = envelopeOf(await response.text(), response, site.bigint)
-  return answer.ok === true ? call.reply(answer['data']) : (answer as Reply)
+  return answer.ok === true ? call.reply(answer['data'], answer) : (answer as Reply)
 }
 
 export function headersOf(site: HttpSite, hasBody: boolean): Record<string, string> {

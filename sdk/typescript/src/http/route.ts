@@ -9,11 +9,14 @@
 import { FlashQError } from '../errors.ts'
 import type { Reply } from '../reply.ts'
 
+/** With `data` and what may stand beside it. */
+type Answer = Readonly<Record<string, unknown>>
+
 interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** `{}` is what the command is about. */
   readonly path: string
-  readonly reply: (data: unknown, about: string) => Reply
+  readonly reply: (data: unknown, about: string, answer: Answer) => Reply
 }
 
 export interface HttpCall {
@@ -22,7 +25,7 @@ export interface HttpCall {
   readonly path: string
   /** JSON, or null for none. */
   readonly body: string | null
-  readonly reply: (data: unknown) => Reply
+  readonly reply: (data: unknown, answer: Answer) => Reply
 }
 
 const done = (): Reply => ({ ok: true })
@@ -52,6 +55,12 @@ const ROUTES: Readonly<Record<string, Route>> = {
   GETSTATE: { method: 'GET', path: '/jobs/{}/state', reply: flat },
   GETRESULT: { method: 'GET', path: '/jobs/{}/result', reply: under('result') },
   GETPROGRESS: { method: 'GET', path: '/jobs/{}/progress', reply: progress },
+  PROMOTE: { method: 'POST', path: '/jobs/{}/promote', reply: done },
+  LOG: { method: 'POST', path: '/jobs/{}/logs', reply: done },
+  GETLOGS: { method: 'GET', path: '/jobs/{}/logs', reply: flat },
+  LISTJOBS: { method: 'GET', path: '/jobs', reply: jobPage },
+  DRAIN: { method: 'POST', path: '/queues/{}/drain', reply: counted },
+  DELETEQUEUE: { method: 'DELETE', path: '/queues/{}', reply: counted },
   CANCEL: { method: 'POST', path: '/jobs/{}/cancel', reply: done },
   PROGRESS: { method: 'POST', path: '/jobs/{}/progress', reply: done },
   DLQ: { method: 'GET', path: '/queues/{}/dlq', reply: under('jobs') },
@@ -64,6 +73,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   CRON: { method: 'POST', path: '/crons/{}', reply: done },
   CRONDELETE: { method: 'DELETE', path: '/crons/{}', reply: cronDeleted },
   CRONLIST: { method: 'GET', path: '/crons', reply: under('crons') },
+  WEBHOOK: { method: 'POST', path: '/webhooks', reply: under('id') },
+  'WEBHOOK id': { method: 'PATCH', path: '/webhooks/{}', reply: under('id') },
+  WEBHOOKDELETE: { method: 'DELETE', path: '/webhooks/{}', reply: webhookDeleted },
+  WEBHOOKLIST: { method: 'GET', path: '/webhooks', reply: under('webhooks') },
+  WEBHOOKLOG: { method: 'GET', path: '/webhooks/{}/deliveries', reply: under('deliveries') },
   RATELIMIT: { method: 'POST', path: '/queues/{}/rate-limit', reply: done },
   RATELIMITCLEAR: { method: 'DELETE', path: '/queues/{}/rate-limit', reply: done },
   PAUSE: { method: 'POST', path: '/queues/{}/pause', reply: done },
@@ -79,25 +93,31 @@ const ROUTES: Readonly<Record<string, Route>> = {
 /** Throws for a command that HTTP does not have. `fields` as in the line protocol. */
 export function httpCallOf(name: string, fields: string): HttpCall {
   // One dead letter has a path of its own.
-  const [, id] = /^(?:RETRY|PURGE)DLQ .*,"id":(\d+)$/s.exec(`${name} ${fields}`) ?? []
-  const route = ROUTES[id === undefined ? name : `${name} id`]
+  const [, letter] = /^(?:RETRY|PURGE)DLQ .*,"id":(\d+)$/s.exec(`${name} ${fields}`) ?? []
+  const isKnown = letter !== undefined || (name === 'WEBHOOK' && fields.startsWith(',"id":'))
+  const route = ROUTES[isKnown ? `${name} id` : name]
   if (route === undefined) throw new FlashQError('unsupported', `HTTP has no ${name}`)
-  if (id !== undefined) return deadLetterCall(route, fields, id)
+  if (letter !== undefined) return deadLetterCall(route, fields, letter)
   const [about, rest] = route.path.includes('{}') ? split(fields) : ['', fields]
   const path = route.path.replace('{}', () => encodeURIComponent(about))
-  const hasBody = route.method === 'POST'
+  const hasBody = route.method === 'POST' || route.method === 'PATCH'
   return {
     method: route.method,
     path: hasBody ? path : path + queryOf(rest),
     body: hasBody ? `{${rest.slice(1)}}` : null,
-    reply: (data) => route.reply(data, about),
+    reply: (data, answer) => route.reply(data, about, answer),
   }
 }
 
 function deadLetterCall(route: Route, fields: string, id: string): HttpCall {
   const [queue] = split(fields)
   const path = route.path.replace('{}', () => encodeURIComponent(queue)).replace('{id}', id)
-  return { method: route.method, path, body: null, reply: (data) => route.reply(data, queue) }
+  return {
+    method: route.method,
+    path,
+    body: null,
+    reply: (data, answer) => route.reply(data, queue, answer),
+  }
 }
 
 /** What a command is about, and the fields that follow. */
@@ -112,7 +132,8 @@ function queryOf(rest: string): string {
   if (rest === '') return ''
   const fields = JSON.parse(`{${rest.slice(1)}}`) as Record<string, unknown>
   const query = new URLSearchParams()
-  for (const [key, value] of Object.entries(fields)) query.set(key, String(value))
+  for (const [key, value] of Object.entries(fields))
+    if (value !== null) query.set(key, String(value))
   return `?${query}`
 }
 
@@ -121,13 +142,23 @@ function jobWithState(data: unknown): Reply {
   return { ok: true, job: 'id' in job ? job : null, state, result, error, finished_at }
 }
 
+/** The list is the data, as it always was; the cursor stands beside it. */
+function jobPage(data: unknown, _about: string, { cursor }: Answer): Reply {
+  return Array.isArray(data) ? { ok: true, jobs: data, cursor } : flat(data)
+}
+
 function progress(data: unknown, about: string): Reply {
   const [value, message] = data as [unknown, unknown]
   return { ok: true, progress: { id: Number(about), progress: value, message } }
 }
 
-/** HTTP does not mind a cron that is not there; the command does. */
+/** HTTP does not mind what is not there; the command does. */
 function cronDeleted(data: unknown): Reply {
   if (data === true) return { ok: true }
   return { ok: false, error: 'Cron job not found', code: 'cron_not_found' }
+}
+
+function webhookDeleted(data: unknown): Reply {
+  if (data === true) return { ok: true }
+  return { ok: false, error: 'Webhook not found', code: 'webhook_not_found' }
 }

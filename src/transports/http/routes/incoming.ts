@@ -1,13 +1,25 @@
 // Jobs from whoever can send JSON and nothing else: the whole body is the job's data, with default options.
+//
+// With WEBHOOK_INCOMING_SECRET the body must be signed, and the signature stands for a token: those who send webhooks
+// have none.
 
 import { refusals } from '../../../engine/refusal.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { isSignedBy } from '../../webhooks/signature.ts'
 import { frameOf, isJson } from '../../wire/frames.ts'
+import { sendRefusal } from '../answers.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { bodyOf } from '../json-bodies.ts'
 import { jobBody } from '../reply-lines.ts'
 import { anyJson, describeRoute, ref } from '../schemas.ts'
 
-export const incomingRoutes: RoutePlugin = (app, { commands }) => {
+const NO_BYTES = Buffer.alloc(0)
+
+/** Whoever signs. */
+const signer: Principal = { name: 'webhook', scopes: new Set(['produce']), queues: null }
+
+export const incomingRoutes: RoutePlugin = (app, { commands, config, clock }) => {
+  const secrets = config.webhookIncomingSecrets
   app.post<{ Params: { queue: string } }>(
     '/webhooks/incoming/:queue',
     {
@@ -18,10 +30,16 @@ export const incomingRoutes: RoutePlugin = (app, { commands }) => {
         path: ['queue'],
         body: anyJson,
       }),
+      ...(secrets.length > 0 ? { config: { access: 'own' } } : {}),
     },
     (request, reply) => {
       const { queue } = request.params
       const data = bodyOf(request)?.bytes
+      if (secrets.length > 0) {
+        const isGood = isSignedBy(secrets, request.headers, data ?? NO_BYTES, clock.nowMs())
+        if (!isGood) return sendRefusal(reply, refusals.signatureInvalid)
+        request.principal = signer
+      }
       // It becomes a part of a frame: what is no JSON could say more than its data.
       const frame =
         data !== undefined && isJson(data)

@@ -223,6 +223,19 @@ describe('one round', () => {
     expect(rounds).toBe(1)
   })
 
+  it('passes what is newer than asked for, page by page', () => {
+    const old = q.push(here)
+    q.advance(120_000)
+    for (let i = 0; i < 20; i++) {
+      q.send({ cmd: 'PUSHB', queue: here, jobs: Array.from({ length: 1000 }, () => ({ data: i })) })
+    }
+    const until = { untilMs: START_MS + 10 }
+    const { shown, rounds } = inRounds(until, { bounds: { looks: 5000, bytes: 1e6 } })
+    expect(shown).toEqual([old])
+    // The page that the old one is in is looked at, row by row.
+    expect(rounds).toBeLessThan(4)
+  })
+
   it('ends, and lists each job once, when clocks were set back between two owners', () => {
     const all = fill(30)
     q.nowMs -= 50_000

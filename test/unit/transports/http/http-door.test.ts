@@ -30,6 +30,7 @@ async function openDoor(times?: HttpTimes) {
       corsOrigins: [],
       authTokens: [],
       databaseUrl: null,
+      webhookIncomingSecrets: new Map(),
     },
     caller,
     guard: new Guard(gate, wireCodec, caller),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { IssuedToken } from '../../../../src/transports/auth/authenticator.ts'
+import { digestOf } from '../../../../src/transports/auth/token.ts'
 import { FakeMoves } from '../../../support/fake-moves.ts'
 import type { LineClient } from '../../../support/line-client.ts'
 import { type Listening, listening } from '../../../support/listening.ts'
@@ -19,10 +21,11 @@ interface Two {
 }
 
 /** A listener whose connections may go to another one. */
-async function two(tokens: string[] = []): Promise<Two> {
+async function two(tokens: string[] = [], issued?: IssuedToken[]): Promise<Two> {
   const moves = new FakeMoves()
-  const here = await listening({ moves, tokens })
-  const there = await listening({ tokens })
+  const options = issued === undefined ? { tokens } : { tokens, issued }
+  const here = await listening({ ...options, moves })
+  const there = await listening(options)
   moves.other = there.listener
   const move = async (): Promise<void> => {
     for (const { done } of moves.forgotten.splice(0)) done()
@@ -385,5 +388,80 @@ describe('a connection that can not leave', () => {
     expect(await peer.rests()).toEqual([OK])
     await evacuated
     expect(moves.announced).toEqual([])
+  })
+})
+
+describe('the token of a connection that leaves', () => {
+  const FORBIDDEN = '{"ok":false,"error":"This token may not do that","code":"forbidden"}'
+  const INVALID = '{"ok":false,"error":"Invalid token","code":"auth_invalid"}'
+  const REQUIRED = '{"ok":false,"error":"Authentication required","code":"auth_required"}'
+  const limited: IssuedToken = {
+    digest: digestOf('limited'),
+    id: null,
+    principal: { name: 'limited', scopes: new Set(['consume']), queues: ['orders'] },
+    expiresAtMs: Number.POSITIVE_INFINITY,
+  }
+
+  it('is good for the same at the other worker', async () => {
+    const { here, there, client, move } = await two(['full'], [limited])
+    const peer = await client()
+    peer.send({ cmd: 'AUTH', token: 'limited' }, PULL)
+    expect(await peer.line()).toBe(OK)
+    const evacuated = here.listener.evacuate(LONG_MS)
+    await move()
+    await evacuated
+    await there.gate.until(() => there.gate.waiting.length === 1)
+    there.gate.serve(['1'])
+    expect(await peer.line()).toContain('"queue":"orders"')
+    peer.send({ cmd: 'PULL', queue: 'other' }, { cmd: 'PUSH', queue: 'orders', data: 1 })
+    expect(await peer.linesOf(2)).toEqual([FORBIDDEN, FORBIDDEN])
+  })
+
+  it('ends the connection when it is not good there', async () => {
+    const { here, there, client, move } = await two([], [limited])
+    const peer = await client()
+    peer.send({ cmd: 'AUTH', token: 'limited' }, PULL)
+    expect(await peer.line()).toBe(OK)
+    there.auth.replace([])
+    const evacuated = here.listener.evacuate(LONG_MS)
+    await move()
+    await evacuated
+    expect(await peer.rests()).toEqual([INVALID])
+    expect(there.gate.ops).toEqual([])
+  })
+
+  it('ends it there when it is revoked later', async () => {
+    const { here, there, client, move } = await two(['full'], [limited])
+    const peer = await client()
+    peer.send({ cmd: 'AUTH', token: 'limited' }, { cmd: 'AUTH', token: 'full' }, GETJOB)
+    expect(await peer.linesOf(3)).toEqual([OK, OK, OK])
+    const evacuated = here.listener.evacuate(LONG_MS)
+    await move()
+    await evacuated
+    there.auth.replace([])
+    expect(await peer.rests()).toEqual([])
+  })
+
+  it('ends it here when it is revoked on the way', async () => {
+    const { here, client } = await two(['full'], [limited])
+    const peer = await client()
+    peer.send({ cmd: 'AUTH', token: 'limited' }, PULL)
+    expect(await peer.line()).toBe(OK)
+    const evacuated = here.listener.evacuate(LONG_MS)
+    here.auth.replace([])
+    expect(await peer.rests()).toEqual([INVALID])
+    await evacuated
+  })
+
+  it('has to be shown there when it was not shown here', async () => {
+    const { here, client, move } = await two(['full'])
+    const peer = await client()
+    peer.send(GETJOB)
+    expect(await peer.line()).toBe(REQUIRED)
+    const evacuated = here.listener.evacuate(LONG_MS)
+    await move()
+    await evacuated
+    peer.send(GETJOB, { cmd: 'AUTH', token: 'full' }, GETJOB)
+    expect(await peer.linesOf(3)).toEqual([REQUIRED, OK, OK])
   })
 })

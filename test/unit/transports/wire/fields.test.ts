@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { Op, type OpName } from '../../../../src/engine/op.ts'
 import {
   type Field,
-  type FieldName,
   fieldNames,
   findField,
   findOp,
@@ -13,6 +12,7 @@ import {
   RARE_FROM,
   rareKnownOf,
 } from '../../../../src/transports/wire/fields.ts'
+import { webhookFieldsOf } from '../../../../src/transports/wire/webhook-fields.ts'
 
 /** cmd → the fields in its row of `proto/protocol.md`. */
 function documented(): Map<string, Set<string>> {
@@ -31,9 +31,9 @@ function documented(): Map<string, Set<string>> {
   return rows
 }
 
-function known(cmd: OpName): Set<FieldName> {
+function known(cmd: OpName): Set<string> {
   const op = Op[cmd]
-  const names = new Set<FieldName>()
+  const names = new Set<string>(webhookFieldsOf[cmd] ?? [])
   for (const [number, name] of fieldNames.entries()) {
     if (name === '' || name === 'cmd' || name === 'reqId') continue
     const set = isCommon(number as Field) ? knownOf[op] : rareKnownOf[op]

@@ -100,24 +100,14 @@ async function run(
     )
   } finally {
     bar.clear()
-    await cleanUp(queue, clients[0], held)
+    await cleanUp(queue, clients[0])
   }
   return phases
 }
 
-/** What an interrupted run has left: what is held is acknowledged, what waits is taken and acknowledged. */
-async function cleanUp(
-  queue: string,
-  client: FlashQ | undefined,
-  held: { id: number }[],
-): Promise<void> {
-  if (client?.isConnected() !== true) return
-  if (held.length > 0) await client.ackBatch(held.map(({ id }) => id))
-  for (;;) {
-    const left = await client.pullBatch(queue, 1000, { wait: 0 })
-    if (left.length === 0) return
-    await client.ackBatch(left.map(({ id }) => id))
-  }
+/** Also of an interrupted run nothing is left. */
+async function cleanUp(queue: string, client: FlashQ | undefined): Promise<void> {
+  if (client?.isConnected() === true) await client.deleteQueue(queue, { force: true })
 }
 
 function counted(value: number, name: string, max: number): number {

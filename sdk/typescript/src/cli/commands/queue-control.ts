@@ -1,7 +1,9 @@
-// What steers a queue: pause, resume, limits.
+// What steers a queue: pause, resume, limits, drain.
 
 import type { FlashQ } from '../../node-flashq.ts'
+import { countText } from '../amounts.ts'
 import type { CliCommand, CliContext } from '../command.ts'
+import { confirmed } from '../confirmation.ts'
 import { EXIT, UsageError } from '../exit-code.ts'
 import { limitText } from './queues.ts'
 
@@ -61,6 +63,24 @@ export const limit: CliCommand = {
         ['Concurrency', limitText(now.concurrency_limit, '')],
       ])
     }
+    return EXIT.ok
+  },
+}
+
+export const drain: CliCommand = {
+  name: 'drain',
+  words: ['<queue>'],
+  about: 'remove for good every job that waits in a queue',
+  detail: 'Asks first. Active jobs and dead letters stay. Exit code 1 when the answer is no.',
+  flags: [{ name: 'yes', short: 'y', kind: 'switch', about: 'do not ask' }],
+  json: '`{"queue":Q,"drained":N}`',
+  async run({ io, words, flags, out, client }) {
+    const [queue = ''] = words
+    const question = `Remove every job that waits in ${queue}?`
+    if (!flags.has('yes') && !(await confirmed(io, question))) return EXIT.refused
+    const drained = await (await client()).drain(queue)
+    if (out.json) out.document({ queue, drained })
+    else out.line(`${countText(drained)} jobs of ${queue} are gone`)
     return EXIT.ok
   },
 }

@@ -7,7 +7,7 @@ import { EXIT, UsageError } from '../exit-code.ts'
 import { cut, plain } from '../plain-text.ts'
 import { pad } from '../table.ts'
 
-export const EVENT_NAMES: readonly EventName[] = [
+const EVENT_NAMES: readonly EventName[] = [
   'pushed',
   'completed',
   'failed',
