@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { Metadata, status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { EventClient } from '../support/event-client.ts'
+import { eventually } from '../support/eventually.ts'
 import { GrpcClient } from '../support/grpc-client.ts'
-import { HttpClient } from '../support/http-client.ts'
+import { HttpClient, RawHttp } from '../support/http-client.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { startServer } from '../support/server-process.ts'
 import { clientOf, residentBytes, SharedServer } from '../support/shared-server.ts'
@@ -41,6 +42,25 @@ it('83 subscriptions of a connection are a thousand at most, and the others go o
   const queues = Array.from({ length: 101 }, (_, n) => `s${n}`).join()
   const stream = await http().get(`/events?queues=${queues}`)
   expect([stream.status, stream.json.code]).toEqual([400, 'limit_exceeded'])
+})
+
+it('99 connections of HTTP beyond the most are closed, and there is room when one goes', async () => {
+  const small = await startServer({ ...DOORS, WORKERS: '1', CONNECTIONS_MAX: '3' })
+  const get = 'GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const served = [1, 2, 3].map(() => new RawHttp(small.httpPort))
+  for (const each of served) expect(await each.send(get).answer('"ok":true')).toContain('200 OK')
+  for (let n = 0; n < 100; n++) {
+    expect(await new RawHttp(small.httpPort).send(get).closed()).not.toContain('"ok":true')
+  }
+  for (const each of served) expect(await each.send(get).answer('"ok":true', 2)).toContain('200 OK')
+  served[0]?.socket.destroy()
+  await eventually('there is room again', 5000, async () =>
+    (
+      await new RawHttp(small.httpPort)
+        .send(get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+        .closed()
+    ).includes('"ok":true'),
+  )
 })
 
 it('102 a result over 1 MiB is refused at every door, and the job is still running', async () => {

@@ -319,6 +319,18 @@ it('a client that goes away in the middle of its body leaves everything as it wa
   expect((await client().get('/queues/gone/jobs?timeout=0')).json.data).toEqual([])
 })
 
+it('10 half a request at the end of input is refused, and nothing is pushed', async () => {
+  const half = `POST /queues/half/jobs HTTP/1.1\r\nHost: localhost\r\n${JSON_BODY}Content-Length: 10\r\n\r\n{"da`
+  for (const text of [half, half.slice(0, 40)]) {
+    const socket = raw()
+    socket.send(text).socket.end()
+    const { status, json } = readRaw(await socket.closed())
+    expect(status).toBe(400)
+    expect(json).toEqual(BAD)
+  }
+  expect((await client().get('/queues/half/jobs?timeout=0')).json.data).toEqual([])
+})
+
 it('66 line breaks in what is named do not come back in headers', async () => {
   for (const path of ['/queues/a%0d%0aSet-Cookie:x=1/jobs', '/x%0d%0aSet-Cookie:x=1']) {
     const answer = await client().post(path, { data: 1 })

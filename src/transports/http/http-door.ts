@@ -214,10 +214,14 @@ export class HttpDoor implements Door {
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
-    server.maxConnections = config.connectionsMax
     server.setTimeout(limits.httpIdleMsMax)
     server.on('connect', answerConnect)
     server.on('connection', (socket) => {
+      // (`maxConnections` would send it back to the primary, and from there to and fro.)
+      if (this.sockets.size >= config.connectionsMax) {
+        this.traffic.connectionRefused(HTTP)
+        return socket.destroy()
+      }
       this.sockets.add(socket)
       // One for each answer that is owed on it, which are bounded.
       socket.setMaxListeners(0)
