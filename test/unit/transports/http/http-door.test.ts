@@ -30,7 +30,7 @@ async function openDoor(times?: HttpTimes) {
       corsOrigins: [],
       authTokens: [],
       databaseUrl: null,
-      webhookIncomingSecrets: new Map(),
+      webhookIncomingSecrets: [],
     },
     caller,
     guard: new Guard(gate, wireCodec, caller),
