@@ -60,7 +60,7 @@ async function batches(bench: Bench, server: Server, at: Address): Promise<void>
       return [slice]
     },
   })
-  const [sides] = await inTurn(bench.mode.rounds, [
+  const [sides] = await inTurn(Math.ceil(bench.mode.rounds / 2), [
     side('HTTP', () => post(bench, at, queue, standard.connections, standard.batch)),
     side('TCP', () => pushBatches(bench, server, queue)),
   ])
