@@ -174,8 +174,10 @@ class WorkerProcess {
   }
 
   private drain(): void {
+    // The doors first: what ends now says that its connection does, too.
+    const drained = this.listeners.drain()
     this.exchange.drain()
-    this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
+    drained.then(() => tellPrimary({ kind: 'drained' }), this.die)
   }
 
   private durableOptions(durable: WorkerDurable): DurableOptions {
