@@ -219,6 +219,19 @@ export const limits = {
   grpcPingMs: 15_000,
   grpcPingTimeoutMs: 15_000,
 
+  /** What a consumer says of itself: its name, its host, its version. */
+  consumerNameBytesMax: 128,
+  consumerQueuesMax: 100,
+  /** Consumers that one worker knows by their heartbeats over HTTP. */
+  consumersPerWorkerMax: 10_000,
+  consumerSilenceMsMax: 30_000,
+
+  /** Spans that wait for the collector; one more is dropped. */
+  spansWaitingMax: 4096,
+
+  /** Queues that metrics name; the rest is `other`. */
+  metricsQueuesMax: 100,
+
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,
 

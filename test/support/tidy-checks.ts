@@ -63,6 +63,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:https',
       'node:net',
       'node:path',
+      'node:perf_hooks',
       'node:stream',
       'node:tls',
       'node:util',

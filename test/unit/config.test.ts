@@ -53,6 +53,8 @@ describe('the configuration', () => {
       checkpointBytes: 64 * MIB,
       journalBacklogBytes: 64 * MIB,
       historyDays: 7,
+      metricsQueuesMax: 100,
+      otlpEndpoint: null,
       webhookHttp: false,
       webhookAllow: [],
       webhookPorts: [],
@@ -142,6 +144,8 @@ describe('the configuration', () => {
     ['CHECKPOINT_MB', '1', 'checkpointBytes', MIB],
     ['JOURNAL_BACKLOG_MB', '2', 'journalBacklogBytes', 2 * MIB],
     ['HISTORY_DAYS', '0', 'historyDays', 0],
+    ['METRICS_QUEUES_MAX', '7', 'metricsQueuesMax', 7],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://c:4318', 'otlpEndpoint', 'http://c:4318'],
   ]
   it.each(allowed)('takes %s=%j', (name, value, field, expected) => {
     expect(accepted({ [name]: value })[field]).toEqual(expected)

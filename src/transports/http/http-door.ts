@@ -27,6 +27,7 @@ import Fastify, {
 import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { Door as DoorNumber, type Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
@@ -56,6 +57,7 @@ import { originRefused, RequestGuard } from './request-guard.ts'
 import { RoutePaths } from './route-paths.ts'
 import { standardRoutes } from './routes.ts'
 
+const HTTP = DoorNumber.http
 const BACKLOG = 1024
 /** While it drains. */
 const SWEEP_MS = 50
@@ -75,6 +77,7 @@ export interface HttpDoorOptions {
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
   readonly times?: HttpTimes
+  readonly traffic: Traffic
 }
 
 export interface HttpTimes {
@@ -96,6 +99,7 @@ export class HttpDoor implements Door {
   private readonly app: FastifyInstance
   private readonly deps: HttpDeps
   private readonly times: HttpTimes
+  private readonly traffic: Traffic
   private readonly sockets = new Set<Socket>()
   private readonly terms: Terms
   private readonly certificates: Certificates | null
@@ -104,6 +108,7 @@ export class HttpDoor implements Door {
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
     this.times = options.times ?? httpTimes
+    this.traffic = options.traffic
     this.terms = { isEnding: false, writeMs: this.times.writeMs }
     this.certificates = options.certificates
     this.app = Fastify({
@@ -216,7 +221,11 @@ export class HttpDoor implements Door {
       this.sockets.add(socket)
       // One for each answer that is owed on it, which are bounded.
       socket.setMaxListeners(0)
-      socket.once('close', () => this.sockets.delete(socket))
+      this.traffic.connected(HTTP, 1)
+      socket.once('close', () => {
+        this.sockets.delete(socket)
+        this.traffic.connected(HTTP, -1)
+      })
     })
     return server
   }
@@ -241,8 +250,12 @@ export class HttpDoor implements Door {
       if (access === 'own') return done()
       if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
       const verdict = bearer.principalOf(headers.authorization, socket.remoteAddress ?? null)
-      if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+      if (!isPrincipal(verdict)) {
+        this.traffic.refused(HTTP, verdict.code)
+        return void sendRefusal(reply, verdict)
+      }
       if (access !== 'token' && !verdict.scopes.has(access)) {
+        this.traffic.refused(HTTP, refusals.forbidden.code)
         return void sendRefusal(reply, refusals.forbidden)
       }
       request.principal = verdict

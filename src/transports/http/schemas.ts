@@ -15,7 +15,7 @@ export const anyJson = { description: 'any JSON value' }
 export const nothing = { type: 'null' }
 export const count = uint
 export const yesOrNo = { type: 'boolean' }
-export const states = [
+const states = [
   'waiting',
   'delayed',
   'active',
@@ -48,6 +48,8 @@ const jobProperties = {
   tags: listOf(text),
 }
 const jobRequired = Object.keys(jobProperties)
+/** Of a job that was pushed as a part of a trace. */
+const traceProperties = { traceparent: text, tracestate: text }
 const exampleJob = {
   id: 33,
   queue: 'mail',
@@ -106,7 +108,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   {
     $id: 'Job',
     type: 'object',
-    properties: jobProperties,
+    properties: { ...jobProperties, ...traceProperties },
     required: jobRequired,
     examples: [exampleJob],
   },
@@ -115,6 +117,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       token: { ...uint, description: 'of this delivery; with `token` or `lease`' },
     },
     required: jobRequired,
@@ -126,6 +129,7 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       state,
       result: anyJson,
       error: textOrNull,
@@ -247,7 +251,7 @@ interface Described {
   readonly beside?: Readonly<Record<string, object>>
   readonly query?: Fields
   /** Names in the path. */
-  readonly path?: readonly ('queue' | 'id' | 'name' | 'webhook')[]
+  readonly path?: readonly ('queue' | 'id' | 'name' | 'worker' | 'webhook')[]
   readonly body?: object
   readonly isPublic?: boolean
 }
@@ -256,6 +260,7 @@ const pathParts = {
   queue: { ...text, description: 'a queue, percent-encoded' },
   id: { ...uint, description: "a job's id" },
   name: { ...text, description: 'a cron, percent-encoded' },
+  worker: { ...text, description: 'a consumer, percent-encoded' },
   webhook: { ...text, description: "a webhook's id", examples: ['wh_1'] },
 }
 

@@ -3,6 +3,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { Traffic } from '../../../../src/engine/traffic.ts'
 import { Authenticator } from '../../../../src/transports/auth/authenticator.ts'
 import { Guard } from '../../../../src/transports/auth/guard.ts'
 import { Caller } from '../../../../src/transports/caller.ts'
@@ -36,6 +37,7 @@ async function openDoor(times?: HttpTimes) {
     guard: new Guard(gate, wireCodec, caller),
     auth: new Authenticator([], clock),
     certificates: null,
+    traffic: new Traffic(),
     gate,
     clock,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
