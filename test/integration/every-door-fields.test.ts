@@ -27,6 +27,8 @@ let queues = 0
 const newQueue = (): string => `fields-${++queues}`
 const MIB = limits.dataBytesMax
 const NEVER_GIVEN = 32 * 999_999
+/** Of shard 0. */
+const LAST_ID = 2 ** 53 - limits.shards
 
 const deep = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
 const textOf = (bytes: number): string => `"${'x'.repeat(bytes - 2)}"`
@@ -93,9 +95,10 @@ const rows: readonly Row[] = [
     }),
     { HTTP: PATH, gRPC: PROTO },
   ),
-  ...['../x', 'a/b', '%2e%2e', ' ', 'a b', 'a\nb', '\u200f', 'e\u0301', 'é'].map((queue) =>
+  ...['../x', 'a/b', '%2e%2e', ' ', 'a b', 'a\nb', '\u200f', 'e\u0301'].map((queue) =>
     row(`34 queue ${JSON.stringify(queue)}`, 'queue_name_invalid', () => pushing({})(queue)),
   ),
+  row('34 queue é', null, () => pushing({})('é')),
   row('34 no queue', 'queue_name_invalid', () => pushing({})(''), {
     HTTP: 'a path without it is another path',
   }),
@@ -146,7 +149,7 @@ const rows: readonly Row[] = [
     lease: limits.leaseMsMax + 1,
   })),
   row('42 depends_on an id never given', 'dependency_invalid', () =>
-    pushing({ depends_on: [NEVER_GIVEN] })(queueInShard(0)),
+    pushing({ depends_on: [LAST_ID] })(queueInShard(0)),
   ),
   row('42 depends_on 101 ids', 'limit_exceeded', pushing({ depends_on: Array(101).fill(1) })),
   ...wrong('42 depends_on', ['1', '["1"]', '[1.5]', '{}'], (value) =>
@@ -175,11 +178,6 @@ const rows: readonly Row[] = [
   row('no limit', 'invalid', (queue) => ({ cmd: 'SETCONCURRENCY', queue }), {
     gRPC: 'a limit that is not there is 0',
   }),
-  row('a line of 4 KiB and one', 'limit_exceeded', () => ({
-    cmd: 'LOG',
-    id: NEVER_GIVEN,
-    line: 'x'.repeat(4097),
-  })),
   row('no line', 'invalid', () => ({ cmd: 'LOG', id: NEVER_GIVEN }), {
     gRPC: 'a line that is not there is empty',
   }),
@@ -191,6 +189,10 @@ const rows: readonly Row[] = [
     offset: 100_001,
   })),
   row('a cursor that is none', 'invalid', (queue) => ({ cmd: 'LISTJOBS', queue, cursor: 'x' })),
+  row('a queue of a list of 257 bytes', 'queue_name_invalid', () => ({
+    cmd: 'LISTJOBS',
+    queue: 'q'.repeat(257),
+  })),
   row('a tag of a list of 65 bytes', 'limit_exceeded', (queue) => ({
     cmd: 'LISTJOBS',
     queue,
@@ -271,6 +273,16 @@ describe.each(doorNames)('over %s', (name) => {
         )
       },
     )
+  })
+
+  it('a line of a log has at most 4 KiB', async () => {
+    const door = await open()
+    const queue = newQueue()
+    const id = await push(door, queue)
+    await pull(door, queue)
+    const log = (bytes: number): Command => ({ cmd: 'LOG', id, line: 'x'.repeat(bytes) })
+    expect(await door.run(log(4096))).toEqual(done())
+    expect(await door.run(log(4097))).toEqual(refused('limit_exceeded'))
   })
 
   it('fields that nobody knows change nothing', async () => {
