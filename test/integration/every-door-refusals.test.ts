@@ -21,11 +21,13 @@ import { exact } from '../support/doors/exact-json.ts'
 import { openDoor, openDoors } from '../support/doors/open-doors.ts'
 import { eventually } from '../support/eventually.ts'
 import { LineClient } from '../support/line-client.ts'
+import { queueInShard } from '../support/queue-names.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
 const NEVER_GIVEN = 32 * 999_999
+/** Of shard 0. */
 const LAST_ID = 2 ** 53 - limits.shards
 
 const authFile = join(scratchFolder(), 'tokens.json')
@@ -136,7 +138,12 @@ const table: Readonly<Record<RefusalCode, Provoked | string>> = {
     await pull(door, queue, { token: true })
     return door.run({ cmd: 'ACK', id, token: first?.token })
   }),
-  dependency_invalid: byOne(() => ({ cmd: 'PUSH', queue: 'a', data: 1, depends_on: [LAST_ID] })),
+  dependency_invalid: byOne(() => ({
+    cmd: 'PUSH',
+    queue: queueInShard(0),
+    data: 1,
+    depends_on: [LAST_ID],
+  })),
   cron_not_found: byOne((name) => ({ cmd: 'CRONDELETE', name })),
   cron_invalid: byOne((queue) => ({ cmd: 'CRON', name: 'c', queue, schedule: 'soon', data: 1 })),
   webhook_not_found: byOne(() => ({ cmd: 'WEBHOOKDELETE', id: 'wh_9999' }), NO_WEBHOOKS),
@@ -148,9 +155,13 @@ const table: Readonly<Record<RefusalCode, Provoked | string>> = {
     await fillUp()
     return (await crowded.open(name)).run({ cmd: 'PULL', queue: 'q', wait: 60_000 })
   }),
-  memory_full: by(async (name) =>
-    (await tight.open(name)).run({ cmd: 'PUSH', queue: 'q', data: 1 }),
-  ),
+  memory_full: by(async (name) => {
+    const door = await tight.open(name)
+    const command: Command = { cmd: 'PUSH', queue: 'q', data: 'x'.repeat(1_000_000) }
+    // Full before the last of these.
+    for (let n = 0; n < 8; n++) await door.run(command)
+    return door.run(command)
+  }),
   draining: by(
     async (name) => {
       const settings = openDoors()

@@ -6,7 +6,7 @@
 
 import fc from 'fast-check'
 import type { Command, DoorClient, Outcome } from './door-client.ts'
-import { exact } from './exact-json.ts'
+import { ExactJson, exact } from './exact-json.ts'
 
 /** Of the jobs that were pushed, by their number; one that is not there is nobody's. */
 type Ids = readonly number[]
@@ -18,6 +18,8 @@ interface Place {
   readonly queue: string
   idOf(n: number): number
   tokenOf(n: number): number
+  /** One job, if there is any. */
+  parentsOf(n: number): number[]
 }
 
 const NOBODY = 32 * 999_999
@@ -49,9 +51,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         ({ queue }) => ({ cmd: 'PUSH', queue, ...o }),
     ),
   },
+  // Of a job that is there: whether one of another shard is, that shard says a moment later.
   fc.tuple(options, job).map(
     ([o, n]): Step =>
-      ({ queue, idOf }) => ({ cmd: 'PUSH', queue, ...o, depends_on: [idOf(n)] }),
+      ({ queue, parentsOf }) => ({ cmd: 'PUSH', queue, ...o, depends_on: parentsOf(n) }),
   ),
   bad.map(
     (data): Step =>
@@ -134,18 +137,17 @@ export async function play(
   const ids: number[] = []
   const tokens = new Map<number, number>()
   const idOf = (n: number): number => ids[n] ?? NOBODY
-  const place: Place = { queue, idOf, tokenOf: (n) => tokens.get(idOf(n)) ?? 1 }
+  const place: Place = {
+    queue,
+    idOf,
+    tokenOf: (n) => tokens.get(idOf(n)) ?? 1,
+    parentsOf: (n) => (ids.length === 0 ? [] : [idOf(n % ids.length)]),
+  }
   const told: string[] = []
   const give = async (command: Command): Promise<void> => {
     const outcome = await door.run(command)
     if (outcome.ok) note(command, outcome, ids, tokens)
-    told.push(
-      comparable(
-        `${command.cmd} ${JSON.stringify(command)} ${JSON.stringify(outcome)}`,
-        queue,
-        ids,
-      ),
-    )
+    told.push(comparable(`${inOrder(command)} ${inOrder(outcome)}`, queue, ids))
   }
   for (const each of script) await give(each(place))
   for (const id of [...ids]) await give({ cmd: 'GETJOB', id, full: true })
@@ -169,6 +171,18 @@ function note(
   for (const each of pulled as ({ id: number; token?: number } | null)[]) {
     if (each?.token !== undefined) tokens.set(each.id, each.token)
   }
+}
+
+/** JSON text with sorted keys: a message of gRPC has no order. */
+function inOrder(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === 'object' &&
+    each !== null &&
+    !Array.isArray(each) &&
+    !(each instanceof ExactJson)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  )
 }
 
 /** Numbers this long are ids or times: no payload here has one. */

@@ -1,6 +1,6 @@
 // HTTP: each command as the route that it is, each answer back in the fields of the wire.
 //
-// That there was no cron to delete is `false` there, not a refusal; and a push answers with the whole job.
+// That there was no cron, or webhook, to delete is `false` there, not a refusal; and a push answers with the whole job.
 
 import { expect } from 'vitest'
 import type { OpName } from '../../../src/engine/op.ts'
@@ -103,7 +103,7 @@ const routes: Partial<Record<OpName, (command: Command) => Route>> = {
   CRONLIST: () => get('/crons', (crons: Value[]) => ({ crons })),
   CRONDELETE: () => remove('/crons/:name', (was: boolean) => (was ? {} : null)),
   WEBHOOK: () => post('/webhooks', (id: string) => ({ id })),
-  WEBHOOKDELETE: () => remove('/webhooks/:id', nothing),
+  WEBHOOKDELETE: () => remove('/webhooks/:id', (was: boolean) => (was ? {} : null)),
 }
 
 export class HttpDoor implements DoorClient {
@@ -140,7 +140,9 @@ function outcomeOf(route: Route, response: Response, text: string): Outcome {
     expect(response.status).toBe(200)
     const inner = route.path.endsWith('/result') ? data : readExact((data as string) ?? 'null')
     const value = route.value(inner as never, beside)
-    return value === null ? refused('cron_not_found') : done(value)
+    return value === null
+      ? refused(route.path === '/crons/:name' ? 'cron_not_found' : 'webhook_not_found')
+      : done(value)
   }
   expect([code, response.status]).toEqual([code, statusOf[code as RefusalCode]])
   const retryAfter = retryAfterOf[code as RefusalCode]
