@@ -187,13 +187,17 @@ function inOrder(value: unknown): string {
 
 /** Numbers this long are ids or times: no payload here has one. */
 function comparable(text: string, queue: string, ids: Ids): string {
-  return text
-    .replaceAll(queue, 'QUEUE')
-    .replace(/"token":\d+/g, '"token":TOKEN')
-    .replace(/\d{12,}/g, (digits) => {
-      const n = ids.indexOf(Number(digits))
-      return n < 0 ? 'TIME' : `JOB-${n}`
-    })
+  return (
+    text
+      .replaceAll(queue, 'QUEUE')
+      // Whether there may be more is known for certain only behind the last job.
+      .replace(/"cursor":(null|"[^"]*")/g, '"cursor":CURSOR')
+      .replace(/"token":\d+/g, '"token":TOKEN')
+      .replace(/\d{12,}/g, (digits) => {
+        const n = ids.indexOf(Number(digits))
+        return n < 0 ? 'TIME' : `JOB-${n}`
+      })
+  )
 }
 
 function ofJob(
