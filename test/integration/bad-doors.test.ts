@@ -38,6 +38,7 @@ interface Bad {
   readonly line: Frame
   /** Absent: this door has no words for it. */
   readonly http?: readonly [path: string, body: unknown]
+  readonly incoming?: readonly [path: string, body: string | Buffer]
   readonly grpc?: readonly [name: string, request: Fields]
 }
 
@@ -54,6 +55,9 @@ function push(
     code,
     line: `{"cmd":"PUSH","queue":${JSON.stringify(queue)},"data":${data}${rest}}\n`,
     http: [`/queues/${encodeURIComponent(queue)}/jobs`, `{"data":${data}${rest}}`],
+    ...(more === ''
+      ? { incoming: [`/webhooks/incoming/${encodeURIComponent(queue)}`, data] as const }
+      : {}),
     ...(inGrpc === null
       ? {}
       : { grpc: ['Push', { queue, data: Buffer.from(data), ...inGrpc }] as const }),
@@ -211,7 +215,7 @@ const table: Bad[] = [
 
 describe('at every door that has words for it', () => {
   it.each(table.map((bad) => [bad.title, bad] as const))('%s', async (_, bad) => {
-    const { code, line, http: byHttp, grpc: byGrpc } = bad
+    const { code, line, http: byHttp, incoming: byIncoming, grpc: byGrpc } = bad
     const bystander = await server.client()
     bystander.send({ cmd: 'PULL', queue: 'bystander' })
     const refused = async (client: WireClient): Promise<Answer> => {
@@ -223,11 +227,12 @@ describe('at every door that has words for it', () => {
     }
     const overTcp = await refused(await server.client())
     expect(await refused(await WireClient.open({ path: unix }))).toEqual(overTcp)
-    if (byHttp !== undefined) {
+    for (const each of [byHttp, byIncoming]) {
+      if (each === undefined) continue
       const client = http()
-      const answer = await client.post(byHttp[0], byHttp[1])
-      expect(answer.json).toMatchObject({ ok: false, code })
-      expect(answer.status).toBe(statusOf[code])
+      const answer = await client.post(each[0], each[1])
+      expect(answer.json, each[0]).toMatchObject({ ok: false, code })
+      expect(answer.status, each[0]).toBe(statusOf[code])
       expect((await client.get('/stats')).json.ok).toBe(true)
     }
     if (byGrpc !== undefined) {
@@ -247,6 +252,34 @@ describe('at every door that has words for it', () => {
   })
 })
 
+it.each([
+  ['1, 2 nothing, or nothing but line ends', Buffer.from('\r\n\n')],
+  ['3 a NUL byte', Buffer.from('1\0')],
+  ['4 invalid UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
+  ['5 overlong UTF-8', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
+  ['6 a byte order mark', Buffer.from([0xef, 0xbb, 0xbf, 0x31])],
+  ['16 two values', Buffer.from('1 2')],
+  ['21 a value that brings fields along', Buffer.from('1,"priority":9')],
+])(
+  '%s where one JSON value is to be is refused by HTTP and gRPC as it is on a line',
+  async (_, data) => {
+    const client = http()
+    const body = Buffer.concat([Buffer.from('{"data":'), data, Buffer.from(',"data":1}')])
+    for (const [path, bytes] of [
+      ['/queues/bytes/jobs', body],
+      ['/queues/bytes/jobs', data],
+      ['/webhooks/incoming/bytes', data],
+    ] as const) {
+      const answer = await client.post(path, bytes)
+      expect([answer.status, answer.json.code], path).toEqual([400, 'invalid'])
+    }
+    expect(await grpc().failure('Push', { queue: 'bytes', data })).toMatchObject({
+      ...{ status: statusOfCode.invalid, code: 'invalid' },
+    })
+    expect(await (await server.client()).pullNow('bytes')).toBeNull()
+  },
+)
+
 describe('what is taken as it is, at every door', () => {
   it.each([
     [
@@ -259,6 +292,7 @@ describe('what is taken as it is, at every door', () => {
     ],
     ['24 numbers that no double holds', '[1e400,-0,1e-400,9007199254740993]'],
     ['26, 27 an escaped NUL and a lone surrogate', '"\\u0000\\ud800"'],
+    ['18 U+2028, which ends a line for nobody', '"a\u2028b\u2029"'],
     ['20, 30 100,001 nodes, 60,000 keys', `[${'1,'.repeat(100_000)}1,{${keys(60_000)}}]`],
   ])('%s', async (_, data) => {
     const wire = await server.client()

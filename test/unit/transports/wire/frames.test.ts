@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { frameAround, frameOf, isJson } from '../../../../src/transports/wire/frames.ts'
+import { frameAround, frameOf, isJson, refuseJson } from '../../../../src/transports/wire/frames.ts'
 
 const around = (body: string) => {
   const frame = frameAround('PUSH', { queue: 'q"é', full: true }, Buffer.from(body))
@@ -51,5 +51,12 @@ describe('a frame', () => {
     for (const no of ['', '1,"priority":5', '{}}', '{"a":1},"b":{}', 'undefined', '"\xff"']) {
       expect(isJson(Buffer.from(no, 'latin1')), no).toBe(false)
     }
+  })
+  it('says of JSON what is wrong with it: no JSON, or too deep', () => {
+    const nested = (depth: number): Buffer => Buffer.from('['.repeat(depth) + ']'.repeat(depth))
+    expect(refuseJson(nested(64))).toBeNull()
+    expect(refuseJson(nested(65))?.code).toBe('limit_exceeded')
+    expect(refuseJson(Buffer.from('[1,]'))?.code).toBe('invalid')
+    expect(refuseJson(Buffer.alloc(0))?.code).toBe('invalid')
   })
 })
