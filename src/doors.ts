@@ -71,6 +71,9 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
+    announceEnd() {
+      for (const door of others) door.announceEnd()
+    },
     async evacuate() {
       observation.drains()
       const timeoutMs = config.drainTimeoutMs / 2

@@ -30,6 +30,8 @@ export interface Listeners extends Arrivals {
   open(ports: DoorPorts): Promise<DoorPorts>
   /** Stops accepting, and moves every connection to another worker; resolves when none is left. */
   evacuate(): Promise<void>
+  /** What is answered from now on says that its connection ends, where it can. */
+  announceEnd(): void
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
   drain(): Promise<void>
 }
@@ -174,6 +176,7 @@ class WorkerProcess {
   }
 
   private drain(): void {
+    this.listeners.announceEnd()
     this.exchange.drain()
     this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
   }

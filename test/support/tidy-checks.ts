@@ -68,6 +68,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:tls',
       'node:util',
       'node:v8',
+      'node:worker_threads',
       '@fastify/swagger',
       '@grpc/grpc-js',
       '@grpc/proto-loader',

@@ -70,6 +70,11 @@ export const ProgressRequest = message('ProgressRequest', {
   message: [3, 'string', optional],
   token: [4, 'uint64', optional],
 })
+export const LogRequest = message('LogRequest', {
+  id,
+  line: [2, 'string', always],
+  token: [3, 'uint64', optional],
+})
 export const HeartbeatRequest = message('HeartbeatRequest', {
   ids,
   tokens,
@@ -206,6 +211,12 @@ export const GetProgressResponse = message(
   { id: [1, 'uint64'], progress: [2, 'uint32'], message: [3, 'string', optional] },
   'progress',
 )
+const LogLine = message('LogLine', { at: [1, 'uint64'], line: [2, 'string'] })
+export const GetLogsResponse = message('GetLogsResponse', {
+  id: [1, 'uint64'],
+  logs: [2, LogLine, repeated],
+  dropped: [3, 'uint64'],
+})
 export const DlqResponse = message('DlqResponse', { jobs: [1, Job, repeated] })
 export const StatsResponse = message('StatsResponse', {
   queued: [1, 'uint64'],

@@ -58,11 +58,12 @@ export function flag(description: string): FieldOf<boolean> {
   }
 }
 
+/** How long it may be is for the command to say: as at every other door, and with the same code. */
 export function text(description: string, lengthMax: number): FieldOf<string> {
   return {
     schema: { type: 'string', description, maxLength: lengthMax },
-    wanted: `a string of at most ${lengthMax} characters`,
-    read: (value) => (typeof value === 'string' && value.length <= lengthMax ? value : undefined),
+    wanted: 'a string',
+    read: (value) => (typeof value === 'string' ? value : undefined),
   }
 }
 

@@ -130,7 +130,7 @@ export class HttpDoor implements Door {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    this.terms.isEnding = true
+    this.announceEnd()
     const timer = setTimeout(() => this.app.server.closeAllConnections(), timeoutMs)
     // An answer that had begun before did not say that it was the last.
     const sweep = setInterval(() => this.app.server.closeIdleConnections(), SWEEP_MS)
@@ -140,6 +140,10 @@ export class HttpDoor implements Door {
     clearInterval(sweep)
     clearTimeout(timer)
     this.unfollow?.()
+  }
+
+  announceEnd(): void {
+    this.terms.isEnding = true
   }
 
   private build(plugins: readonly RoutePlugin[]): void {

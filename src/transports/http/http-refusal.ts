@@ -54,7 +54,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
 }
 
 /** Seconds after which it is worth trying again. */
-const retryAfterOf: Readonly<Partial<Record<RefusalCode, number>>> = {
+export const retryAfterOf: Readonly<Partial<Record<RefusalCode, number>>> = {
   auth_throttled: 60,
   too_many_waiting: 1,
   memory_full: 5,

@@ -1,6 +1,5 @@
 // The dead letters of a queue: seen, retried, purged; all of them or one.
 
-import { limits } from '../../../engine/limits.ts'
 import { frameOf } from '../../wire/frames.ts'
 import { sendRefusal } from '../answers.ts'
 import { isRefusal, readId, readQuery, uint } from '../fields.ts'
@@ -13,7 +12,7 @@ interface InQueue {
 }
 
 const listFields = {
-  count: uint({ description: 'at most', max: limits.listCountMax, default: 100 }),
+  count: uint({ description: 'at most; above 1,000 counts as 1,000', default: 100 }),
 }
 
 export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
@@ -64,6 +63,17 @@ export const deadLetterRoutes: RoutePlugin = (app, { commands }) => {
     (request, reply) => {
       const { queue } = request.params
       const frame = frameOf('PURGEDLQ', { queue })
+      return commands.run(request, reply, frame, countBody)
+    },
+  )
+  app.delete<{ Params: { queue: string; id: string } }>(
+    '/queues/:queue/dlq/:id',
+    { schema: describeRoute({ ...described, summary: 'Purge one', path: ['queue', 'id'] }) },
+    (request, reply) => {
+      const { queue } = request.params
+      const id = readId(request.params.id)
+      if (isRefusal(id)) return void sendRefusal(reply, id)
+      const frame = frameOf('PURGEDLQ', { queue, id })
       return commands.run(request, reply, frame, countBody)
     },
   )
