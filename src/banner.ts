@@ -8,7 +8,8 @@ import { version } from './version.ts'
 export function banner(config: Config, ports: DoorPorts, warnings: readonly string[] = []): string {
   const { host, unixSocket } = config
   const lines = [`FlashQ ${version} listens on`, `  TCP          ${hostPort(host, ports.tcp)}`]
-  if (ports.http !== null) lines.push(`  HTTP         http://${hostPort(host, ports.http)}`)
+  const scheme = config.tlsCert === null ? 'http' : 'https'
+  if (ports.http !== null) lines.push(`  HTTP         ${scheme}://${hostPort(host, ports.http)}`)
   if (ports.grpc !== null) lines.push(`  gRPC         ${hostPort(host, ports.grpc)}`)
   if (unixSocket !== null) lines.push(`  Unix socket  ${unixSocket}`)
   lines.push(`  ${summary(config)}`)
@@ -19,8 +20,9 @@ export function banner(config: Config, ports: DoorPorts, warnings: readonly stri
 
 function summary(config: Config): string {
   const workers = config.workers === 1 ? '1 worker' : `${config.workers} workers`
-  const auth = config.authTokens.length === 0 ? 'no AUTH_TOKENS' : 'AUTH needed'
-  return `${workers}, ${jobs(config)}, ${auth}`
+  const auth = isOpen(config) ? 'no tokens needed' : 'tokens needed'
+  const tls = config.tlsCert === null ? '' : ', TLS'
+  return `${workers}, ${jobs(config)}, ${auth}${tls}`
 }
 
 function jobs({ databaseUrl, durability, dataDir }: Config): string {
@@ -29,19 +31,38 @@ function jobs({ databaseUrl, durability, dataDir }: Config): string {
   return durability === 'sync' ? `jobs in ${where}` : `jobs in ${where}, written behind (async)`
 }
 
-function nextSteps(config: Config, { tcp: port }: DoorPorts): string[] {
-  const host = reachable(config.host)
-  const auth = config.authTokens.length === 0 ? '' : '{"cmd":"AUTH","token":"YOUR-TOKEN"}\\n'
-  const commands =
-    '{"cmd":"PUSH","queue":"mail","data":{"to":"ann"}}\\n{"cmd":"PULL","queue":"mail"}\\n'
-  const isDefault = host === '127.0.0.1' && port === 6789
-  const environment = isDefault ? '' : `FLASHQ_HOST=${host} FLASHQ_PORT=${port} `
+function nextSteps(config: Config, ports: DoorPorts): string[] {
   return [
-    `  printf '${auth}${commands}' | nc -w 1 ${host} ${port}`,
-    `  ${environment}node examples/01-push-pull-ack.mjs`,
+    ...firstCommands(config, ports),
     '  The client for TypeScript and JavaScript is sdk/typescript (package flashq),',
-    '  the protocol is proto/protocol.md, the settings are flashq-server --help.',
+    '  the protocols are proto/protocol.md, docs/http.md and docs/grpc.md, the settings are flashq-server --help.',
   ]
+}
+
+function firstCommands(config: Config, { tcp: port, http }: DoorPorts): string[] {
+  const host = reachable(config.host)
+  const isDefault = host === '127.0.0.1' && port === 6789
+  const token = isOpen(config) ? '' : 'FLASHQ_TOKEN=YOUR-TOKEN '
+  const scheme = config.tlsCert === null ? 'flashq' : 'flashqs'
+  const where =
+    isDefault && scheme === 'flashq' ? '' : `FLASHQ_URL=${scheme}://${hostPort(host, port)} `
+  const commandLine = `  ${token}${where}npx flashq push mail '{"to":"ann"}'`
+  // By hand, and by an example that knows nothing of tokens and certificates.
+  if (scheme !== 'flashq' || token !== '') return [commandLine]
+  const lines =
+    '{"cmd":"PUSH","queue":"mail","data":{"to":"ann"}}\\n{"cmd":"PULL","queue":"mail"}\\n'
+  const environment = isDefault ? '' : `FLASHQ_HOST=${host} FLASHQ_PORT=${port} `
+  const page = http === null ? [] : [`  curl http://${hostPort(host, http)}/queues`]
+  return [
+    commandLine,
+    ...page,
+    `  printf '${lines}' | nc -w 1 ${host} ${port}`,
+    `  ${environment}node examples/01-push-pull-ack.mjs`,
+  ]
+}
+
+function isOpen({ authTokens, authFile }: Config): boolean {
+  return authTokens.length === 0 && authFile === null
 }
 
 /** An address of this machine that a client on it can use. */

@@ -8,10 +8,11 @@
 //    `docs/configuration.md` are made from the same rows.
 //
 // Neighbours: defaults and bounds that are the engine's come from `engine/limits.ts`; `setting.ts` makes rows; those of
-// webhooks are in `webhook-settings.ts`.
+// webhooks, metrics and traces are in files of their own.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { limits } from './engine/limits.ts'
+import { type ObservationConfig, observationSettings } from './observation-settings.ts'
 import { file, integer, type Machine, onOff, readPath, type Setting } from './setting.ts'
 import { type WebhookConfig, webhookSettings } from './webhook-settings.ts'
 
@@ -26,7 +27,7 @@ type Durability = (typeof durabilities)[number]
 /** In place of a URL: a private PostgreSQL that starts and ends with the server. */
 export const EMBEDDED = 'embedded'
 
-export interface Config extends WebhookConfig {
+export interface Config extends ObservationConfig, WebhookConfig {
   readonly host: string
   /** 0 = any free port. */
   readonly port: number
@@ -334,6 +335,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     max: 3650,
     meaning: 'days that finished jobs stay in the table history; 0 = none are written',
   }),
+  ...observationSettings,
   ...webhookSettings,
 }
 
@@ -421,15 +423,17 @@ function readSchema(text: string): string | undefined {
   return isName && text.length <= SCHEMA_LENGTH_MAX ? text : undefined
 }
 
-/** In lower case, blanks around the items dropped. */
+/** In lower case, blanks around the items and empty ones dropped. */
 function readList(
   text: string,
   max: number,
   isItem: (item: string) => boolean,
 ): readonly string[] | undefined {
   if (text === '') return Object.freeze([])
-  const items = [...new Set(text.toLowerCase().split(','))].map((item) => item.trim())
-  return items.length <= max && items.every(isItem) ? Object.freeze(items) : undefined
+  const given = text.toLowerCase().split(',')
+  const items = [...new Set(given.map((item) => item.trim()))].filter(Boolean)
+  if (items.length === 0 || items.length > max) return undefined
+  return items.every(isItem) ? Object.freeze(items) : undefined
 }
 
 /** As a browser writes it. */

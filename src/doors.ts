@@ -2,13 +2,18 @@
 
 import type { AddressInfo } from 'node:net'
 import type { Moves } from './cluster/moves.ts'
+import type { NodeView } from './cluster/node-view.ts'
 import type { Listeners, NodeLife } from './cluster/worker.ts'
 import type { Config } from './config.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
 import type { HolderOrigin } from './engine/holder-number.ts'
 import type { Clock, DoorPorts, Gate } from './engine/ports.ts'
+import { Door as DoorNumber, type Traffic } from './engine/traffic.ts'
 import type { Logger } from './logger.ts'
+import type { SpanFigures } from './measures.ts'
+import { Observation } from './observation.ts'
 import { timerDelay } from './storage/delay.ts'
+import type { StoreFigures } from './storage/store-figures.ts'
 import type { Authenticator } from './transports/auth/authenticator.ts'
 import { Guard } from './transports/auth/guard.ts'
 import { Caller } from './transports/caller.ts'
@@ -30,6 +35,11 @@ export interface DoorsDeps {
   readonly moves: Moves
   readonly clock: Clock
   readonly log: Logger
+  readonly view: NodeView
+  readonly traffic: Traffic
+  /** Null where nothing is stored. */
+  readonly store: (() => StoreFigures) | null
+  readonly spans: SpanFigures | null
   readonly webhooks: WorkerWebhooks | null
   readonly node: NodeLife & { readonly id: string | null; readonly startedAtMs: number }
 }
@@ -40,13 +50,14 @@ export function doorsOf(deps: DoorsDeps): Listeners {
   let credentials: Credentials | null = null
   let listener: Listener | null = null
   let others: Door[] = []
+  const observation = new Observation(deps)
   const drainOthers = (timeoutMs: number): Promise<unknown> =>
     Promise.all(others.map((door) => door.drain(timeoutMs)))
   return {
     async open(ports) {
       const bound = { ...ports }
       credentials = readCredentials(config, deps.clock, deps.log)
-      const shared = sharedOf(deps, credentials, bound)
+      const shared = sharedOf(deps, observation, credentials, bound)
       listener = lineListener(shared, ports.tcp)
       const http = ports.http === null ? null : await httpDoor(shared)
       const grpc = ports.grpc === null ? null : await grpcDoor(shared)
@@ -55,15 +66,21 @@ export function doorsOf(deps: DoorsDeps): Listeners {
       bound.tcp = (tcp as AddressInfo).port
       bound.http = await openDoor(http, config.host, ports.http)
       bound.grpc = await openDoor(grpc, config.host, ports.grpc)
+      observation.opened(bound.tcp)
       deps.webhooks?.opened(bound)
       return bound
     },
     expect: (state) => listener?.expect(state) ?? null,
+    announceEnd() {
+      for (const door of others) door.announceEnd()
+    },
     async evacuate() {
+      observation.drains()
       const timeoutMs = config.drainTimeoutMs / 2
       await Promise.all([listener?.evacuate(timeoutMs), drainOthers(timeoutMs)])
     },
     async drain() {
+      observation.drains()
       const delivered = deps.webhooks?.deliverer.stop()
       await Promise.all([listener?.drain(drainMs), drainOthers(drainMs), delivered])
       credentials?.stop()
@@ -78,20 +95,28 @@ export function portsOf({ port, http, httpPort, grpc, grpcPort }: Config): DoorP
 
 /** What all doors of a worker have in common. */
 interface Shared extends DoorsDeps {
+  readonly observation: Observation
   readonly sessions: Sessions
-  readonly caller: Caller
-  readonly guard: Guard
   readonly auth: Authenticator
   readonly certificates: Certificates | null
   /** Where they listen, as far as that is known. */
   readonly bound: DoorPorts
 }
 
-function sharedOf(deps: DoorsDeps, { auth, certificates }: Credentials, bound: DoorPorts): Shared {
-  const sessions = new Sessions(deps.origin)
-  const caller = new Caller(deps.gate, sessions)
-  const guard = new Guard(deps.gate, wireCodec, caller)
-  return { ...deps, sessions, caller, guard, auth, certificates, bound }
+function sharedOf(
+  deps: DoorsDeps,
+  observation: Observation,
+  { auth, certificates }: Credentials,
+  bound: DoorPorts,
+): Shared {
+  return { ...deps, observation, sessions: new Sessions(deps.origin), auth, certificates, bound }
+}
+
+/** What asks in the name of one door's clients. */
+function callerOf(shared: Shared, door: DoorNumber): { caller: Caller; guard: Guard } {
+  const { gate, sessions, traffic } = shared
+  const caller = new Caller(gate, sessions, traffic, door)
+  return { caller, guard: new Guard(gate, wireCodec, caller) }
 }
 
 function lineListener(shared: Shared, port: number): Listener {
@@ -100,6 +125,9 @@ function lineListener(shared: Shared, port: number): Listener {
   if (config.unixSocket !== null) endpoints.push({ path: config.unixSocket })
   return new Listener(endpoints, {
     ...shared,
+    // Its connections ask for themselves; this is for what they are asked about.
+    guard: callerOf(shared, DoorNumber.server).guard,
+    consumers: shared.observation.consumers,
     codec: wireCodec,
     authTimeoutMs: config.authTimeoutMs,
     frameBytesMax: config.frameBytesMax,
@@ -115,6 +143,7 @@ async function httpDoor(shared: Shared): Promise<Door> {
   const { node, bound } = shared
   return new HttpDoor({
     ...shared,
+    ...callerOf(shared, DoorNumber.http),
     node: {
       version,
       id: node.id,
@@ -124,7 +153,7 @@ async function httpDoor(shared: Shared): Promise<Door> {
       stop: (how) => node.stop(how === 'restart'),
     },
     // Routes of other rooms: each a RoutePlugin, see transports/http/http-deps.ts.
-    plugins: [events],
+    plugins: [events, ...(await shared.observation.routes())],
   })
 }
 
@@ -133,6 +162,7 @@ async function grpcDoor(shared: Shared): Promise<Door> {
   const { config } = shared
   return new GrpcDoor({
     ...shared,
+    ...callerOf(shared, DoorNumber.grpc),
     delay: timerDelay,
     frameBytesMax: config.frameBytesMax,
     connectionsMax: config.connectionsMax,

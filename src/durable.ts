@@ -10,7 +10,7 @@ import type { ShardRunner } from './cluster/shard-runner.ts'
 import type { WorkerDurable } from './cluster/worker.ts'
 import { type Config, EMBEDDED } from './config.ts'
 import type { Clock } from './engine/ports.ts'
-import { type Claim, type Loaded, type Storage, StorageFault } from './engine/storage-port.ts'
+import { type Claim, type Loaded, StorageFault } from './engine/storage-port.ts'
 import type { Guards } from './failpoints.ts'
 import type { Logger } from './logger.ts'
 import { Backlog } from './storage/backlog.ts'
@@ -18,12 +18,14 @@ import { Checkpoints } from './storage/checkpoints.ts'
 import { timerDelay } from './storage/delay.ts'
 import { startEmbedded } from './storage/embedded/launcher.ts'
 import { Journal } from './storage/journal.ts'
+import { MeasuredAppends } from './storage/measured-appends.ts'
 import { CheckpointWorker } from './storage/postgres/checkpoint/checkpoint-worker.ts'
 import { HistoryCleaner } from './storage/postgres/checkpoint/history-cleaner.ts'
 import { applicationName } from './storage/postgres/claiming.ts'
 import { Membership } from './storage/postgres/membership.ts'
 import { PostgresStorage } from './storage/postgres/postgres-storage.ts'
 import { readRecordBatch } from './storage/record-batch.ts'
+import { StoreAccount, type StoreFigures } from './storage/store-figures.ts'
 import { version } from './version.ts'
 
 /** What the workers of a durable node find in their environment. */
@@ -84,13 +86,18 @@ export async function startDurableNode(
   }
 }
 
+/** What a worker has besides, and what it comes to. */
+export interface MeasuredDurable extends WorkerDurable {
+  figures(): StoreFigures
+}
+
 export function durableWorker(
   config: Config,
   clock: Clock,
   log: Logger,
   runner: () => ShardRunner,
   guards: Guards | null,
-): WorkerDurable {
+): MeasuredDurable {
   const url = config.databaseUrl ?? ''
   const schema = config.databaseSchema
   const owner = randomUUID()
@@ -112,20 +119,28 @@ export function durableWorker(
   const storage = guards?.storage(postgres) ?? postgres
   let keeper: ShardKeeper | null = null
   const pending = new Backlog(config.journalBacklogBytes)
+  const appends = new MeasuredAppends(storage)
+  const account = new StoreAccount(appends, pending, () => clock.nowMs())
   const checkpoints = new Checkpoints({
     storage,
     bytesMin: config.checkpointBytes,
     delay: timerDelay,
     random: Math.random,
     listener: {
-      checkpointMade: (shard, made) => log.debug({ shard, ...made }, 'checkpoint'),
-      checkpointFailed: (shard, fault) =>
-        log.warn({ shard, err: fault }, 'a checkpoint failed: tried again later'),
+      checkpointMade(shard, made) {
+        account.checkpointMade(shard)
+        log.debug({ shard, ...made }, 'checkpoint')
+      },
+      checkpointFailed(shard, fault) {
+        account.checkpointFailures++
+        log.warn({ shard, err: fault }, 'a checkpoint failed: tried again later')
+      },
     },
   })
 
   return {
     waits: config.durability === 'sync',
+    figures: () => account.figures(),
     async start() {
       // A worker that starts while the database is away is there when it comes back: claims are tried again.
       await storage.start().catch((fault: unknown) => {
@@ -147,7 +162,7 @@ export function durableWorker(
         log,
         pending,
         openLog: (claim, loaded, listener) =>
-          openLog({ storage, pending, checkpoints }, claim, loaded, listener),
+          openLog({ appends, pending, checkpoints, account }, claim, loaded, listener),
         decodeBatch: readRecordBatch,
       })
       return keeper
@@ -156,14 +171,15 @@ export function durableWorker(
 }
 
 interface Written {
-  readonly storage: Storage
+  readonly appends: MeasuredAppends
+  readonly account: StoreAccount
   readonly pending: Backlog
   readonly checkpoints: Checkpoints
 }
 
 /** The journal of one shard, and its checkpoints, as the keeper knows them. */
 function openLog(
-  { storage, pending, checkpoints }: Written,
+  { appends, pending, checkpoints, account }: Written,
   claim: Claim,
   loaded: Loaded,
   listener: LogListener,
@@ -171,7 +187,7 @@ function openLog(
   const { shard } = claim
   const journal = new Journal({
     claim,
-    storage,
+    storage: appends,
     loaded,
     backlog: pending,
     delay: timerDelay,
@@ -181,13 +197,23 @@ function openLog(
         listener.durable()
         checkpoints.look(shard)
       },
-      stalled: () => listener.stalled(),
-      resumed: () => listener.resumed(),
+      stalled() {
+        account.setStalled(shard, true)
+        listener.stalled()
+      },
+      resumed() {
+        account.setStalled(shard, false)
+        listener.resumed()
+      },
       fenced: () => listener.fenced(),
       failed: (_shard, fault, isFound) => listener.failed(fault, isFound),
-      ended: () => checkpoints.remove(shard),
+      ended() {
+        account.ended(shard)
+        checkpoints.remove(shard)
+      },
     },
   })
+  account.opened(journal)
   checkpoints.add(journal, loaded)
   return journal
 }

@@ -11,12 +11,16 @@ import { configWarnings } from './config-warnings.ts'
 import { credentialWarnings, whyNotCredentials } from './credentials.ts'
 import { doorsOf, portsOf } from './doors.ts'
 import type { DurableNode } from './durable.ts'
+import type { JobWatch } from './engine/job-watch.ts'
 import type { DoorPorts } from './engine/ports.ts'
+import { Traffic } from './engine/traffic.ts'
 import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
 import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
+import type { OtlpExporter } from './transports/tracing/otlp-exporter.ts'
 import { wireCodec } from './transports/wire/codec.ts'
+import { version } from './version.ts'
 import { type WorkerWebhooks, webhooksOf } from './webhooks.ts'
 
 /** Time for an embedded PostgreSQL to write what it has. */
@@ -82,11 +86,13 @@ export async function startWorker(config: Config): Promise<void> {
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()
+  const traffic = new Traffic()
   const log = createLogger({ level: config.logLevel, bindings: { worker: identity.worker } })
   let runner: ShardRunner | null = null
   let webhooks: WorkerWebhooks | null = null
   const runnerNow = (): ShardRunner => runner as unknown as ShardRunner
   const guards = await guardsForTests(process.env)
+  const spans = config.otlpEndpoint === null ? null : await tracing(config.otlpEndpoint, log)
   // Loaded only where there is a database.
   const durable =
     config.databaseUrl === null
@@ -98,6 +104,7 @@ export async function startWorker(config: Config): Promise<void> {
     codec: guards?.codec(wireCodec) ?? wireCodec,
     events,
     log,
+    traffic,
     durable,
     makeRunner: (mail, hold, reserve) => {
       webhooks = webhooksOf(config, clock, log, {
@@ -109,6 +116,7 @@ export async function startWorker(config: Config): Promise<void> {
         ...(hold === null ? {} : { durable: { hold, lines: events } }),
         mail,
         events,
+        watch: spans?.watch,
         reserve,
         memoryBytesMax: Math.floor(config.memoryBytesMax / config.workers),
         webhooks: webhooks.deliverer,
@@ -120,9 +128,13 @@ export async function startWorker(config: Config): Promise<void> {
       })
       return runner
     },
-    makeListeners: (gate, moves, life) =>
+    makeListeners: (gate, moves, life, view) =>
       doorsOf({
         config,
+        view,
+        traffic,
+        store: durable?.figures ?? null,
+        spans: spans?.exporter ?? null,
         origin: identity,
         gate,
         moves,
@@ -136,6 +148,20 @@ export async function startWorker(config: Config): Promise<void> {
         },
       }),
   })
+}
+
+/** Loaded only where spans have somewhere to go. */
+async function tracing(
+  endpoint: string,
+  log: Logger,
+): Promise<{ readonly exporter: OtlpExporter; readonly watch: JobWatch }> {
+  const [{ OtlpExporter }, { JobSpans }] = await Promise.all([
+    import('./transports/tracing/otlp-exporter.ts'),
+    import('./transports/tracing/job-spans.ts'),
+  ])
+  const resource = { 'service.name': 'flashq', 'service.version': version }
+  const exporter = new OtlpExporter({ endpoint, resource, log })
+  return { exporter, watch: new JobSpans(exporter) }
 }
 
 /** Null, except where a test wants this worker to die or fail at a chosen moment. */

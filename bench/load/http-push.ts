@@ -12,6 +12,7 @@ const lengthName = Buffer.from('content-length: ')
 const statusAt = 9
 const digitTwo = 0x32
 const zero = 0x30
+const bufferBytes = 64 * 1024
 
 export async function httpPush(spec: HttpPushSpec): Promise<LoadResult> {
   const request = requestOf(spec)
@@ -49,12 +50,16 @@ function requestOf({ at, queue, batch, dataBytes }: HttpPushSpec): Buffer {
   )
 }
 
-/** One request at a time. */
+/** One request at a time. Bytes are read into one buffer, and only counted once the head of an answer is known. */
 class HttpConnection {
   private readonly socket: Socket
   private readonly onAnswer: () => void
   private readonly onLost: (cause: Error) => void
-  private rest: Buffer = Buffer.alloc(0)
+  private readonly buf = Buffer.allocUnsafe(bufferBytes)
+  /** Of a head that is not whole. */
+  private filled = 0
+  /** Of a body. */
+  private missing = 0
   private isClosed = false
 
   constructor(
@@ -65,8 +70,15 @@ class HttpConnection {
   ) {
     this.onAnswer = onAnswer
     this.onLost = onLost
-    this.socket = connect({ host: at.host, port: at.port, noDelay: true }, onOpen)
-    this.socket.on('data', (chunk) => this.received(chunk))
+    const onread = {
+      buffer: () => this.buf.subarray(this.filled),
+      callback: (bytes: number) => {
+        this.received(bytes)
+        return true
+      },
+    }
+    this.socket = connect({ host: at.host, port: at.port, noDelay: true, onread })
+    this.socket.on('connect', onOpen)
     this.socket.on('error', (cause) => this.lost(cause))
     this.socket.on('close', () => this.lost(new Error('the server closed a connection')))
   }
@@ -84,16 +96,17 @@ class HttpConnection {
     if (!this.isClosed) this.onLost(cause)
   }
 
-  private received(chunk: Buffer): void {
-    const bytes = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk])
-    const end = bytes.indexOf(headEnd)
-    if (end < 0 || bytes.length < end + headEnd.length + lengthIn(bytes, end)) {
-      this.rest = bytes
-      return
-    }
-    if (bytes[statusAt] !== digitTwo) return this.lost(new Error(bytes.toString()))
-    this.rest = Buffer.alloc(0)
-    this.onAnswer()
+  private received(bytes: number): void {
+    if (this.missing === 0) {
+      this.filled += bytes
+      const head = this.buf.subarray(0, this.filled)
+      const end = head.indexOf(headEnd)
+      if (end < 0) return
+      if (head[statusAt] !== digitTwo) return this.lost(new Error(head.toString()))
+      this.missing = end + headEnd.length + lengthIn(head, end) - this.filled
+      this.filled = 0
+    } else this.missing -= bytes
+    if (this.missing === 0) this.onAnswer()
   }
 }
 

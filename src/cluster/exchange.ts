@@ -23,8 +23,11 @@ import type {
   Unwritten,
   WireCodec,
 } from '../engine/ports.ts'
+import type { Traffic } from '../engine/traffic.ts'
 import { NOBODY } from './assignment.ts'
 import { Chronicle, type Hearer } from './chronicle.ts'
+import type { ClusterFigures } from './cluster-figures.ts'
+import type { DurableOptions, Keeper } from './durable-options.ts'
 import { Feeds } from './feeds.ts'
 import { Gathers } from './gather.ts'
 import type { TableMessage } from './ipc.ts'
@@ -43,6 +46,7 @@ import { Routes } from './routes.ts'
 import type { Runner } from './runner.ts'
 import type { Grant } from './shard-table.ts'
 import { type LocalEvents, Subscriptions } from './subscriptions.ts'
+import { Surveys } from './surveys.ts'
 
 export interface ExchangeOptions {
   /** Index of this worker. */
@@ -54,6 +58,7 @@ export interface ExchangeOptions {
   readonly codec: WireCodec
   readonly events: LocalEvents & LocalNotes
   readonly log: Log
+  readonly traffic: Traffic
   makeRunner(mail: ParentMail, hold: ReplyHold | null): Runner
   /** Null: jobs live in memory only. */
   readonly durable: DurableOptions | null
@@ -65,37 +70,10 @@ export interface ExchangeOptions {
 }
 
 /** The events of this worker's own shards, for streams. */
-export interface LocalNotes {
+interface LocalNotes {
   sink: NoteSink | null
   /** From now on these kinds of the queue's events are noted, and no others. */
   hear(queue: string, kinds: number): void
-}
-
-/** Where shards outlive their worker. */
-export interface DurableOptions {
-  /** Replies wait until what they depend on is durable. */
-  readonly waits: boolean
-  /** Nobody else can own what this worker owns. */
-  mayAnswer(): boolean
-  makeKeeper(hold: ReplyHold, hooks: KeeperHooks): Keeper
-}
-
-export interface KeeperHooks {
-  isHolderAlive(holder: number): boolean
-  changed(): void
-  /** Somebody else has them: they are not taken again before they are granted anew. */
-  gone(shards: readonly ShardId[]): void
-}
-
-/** `shard-keeper.ts`, as far as the exchange knows it. */
-export interface Keeper {
-  isServing(shard: ShardId): boolean
-  /** At the end of a turn: whether more may be taken in. */
-  look(): void
-  take(shards: readonly ShardId[]): void
-  wake(): void
-  giveUp(shards: readonly ShardId[]): Promise<void>
-  stop(): Promise<void>
 }
 
 export class Exchange implements Gate {
@@ -104,6 +82,7 @@ export class Exchange implements Gate {
   readonly hold: ReplyHold | null
   readonly turn = new Turn(() => this.ran())
   readonly moves: Moves
+  readonly surveys: Surveys
   readonly feed: Feeds
   private readonly options: ExchangeOptions
   private readonly keeper: Keeper | null
@@ -168,8 +147,17 @@ export class Exchange implements Gate {
       codec,
     })
     const { gathers } = this
+    this.surveys = new Surveys({
+      worker,
+      incarnation,
+      others: () => routes.others(),
+      incarnationOf: (other) => routes.incarnationOf(other),
+      ask: (to, no, topic) => links.to(to)?.survey(no, topic) ?? null,
+    })
     const { turn } = this
-    this.router = new Router({ codec, clock, routes, runner, ways: links, gathers, hold, turn })
+    const { traffic } = options
+    const ways = links
+    this.router = new Router({ codec, clock, routes, runner, ways, gathers, hold, turn, traffic })
     const { events, sendSocket } = options
     this.chronicle = new Chronicle({
       worker,
@@ -207,6 +195,18 @@ export class Exchange implements Gate {
     })
   }
 
+  figures(): ClusterFigures {
+    const { routes, links, table } = this
+    return {
+      incarnation: this.options.incarnation,
+      workers: routes.others().length + 1,
+      shardsServed: routes.served(),
+      epochs: table?.epochs ?? [],
+      links: links.figures(),
+      homelessJobs: this.homeless.reduce((sum, { seqs }) => sum + seqs.length, 0),
+    }
+  }
+
   mayAnswer(): boolean {
     return this.options.durable?.mayAnswer() ?? true
   }
@@ -223,6 +223,7 @@ export class Exchange implements Gate {
     this.feed.stop()
     this.chronicle.stop()
     this.gathers.stop()
+    this.surveys.stop()
     this.router.stop()
     this.links.close()
     for (const peer of this.peers) peer.close()
@@ -285,6 +286,7 @@ export class Exchange implements Gate {
     for (const [worker, incarnation] of before) {
       if (routes.incarnationOf(worker) === incarnation) continue
       this.gathers.workerLost(worker)
+      this.surveys.workerLost(worker)
       // Also in shards that came after its link had closed.
       if (this.keeper !== null) runner.closeHolders((holder) => !this.isHolderAlive(holder))
     }
@@ -329,6 +331,10 @@ export class Exchange implements Gate {
     this.gathers.gathered(worker, no, part)
   }
 
+  surveyed(worker: number, no: number, json: string): void {
+    this.surveys.surveyed(worker, no, json)
+  }
+
   subscribed(no: number): void {
     this.subscriptions.confirmed(no)
   }
@@ -348,6 +354,7 @@ export class Exchange implements Gate {
 
   lost(link: Link, requests: readonly Request[]): void {
     this.gathers.workerLost(link.worker)
+    this.surveys.workerLost(link.worker)
     this.router.lost(requests)
     this.moves.linkLost(link)
     this.feed.linkLost(link)
@@ -387,6 +394,10 @@ export class Exchange implements Gate {
 
   gather(op: number, query: string, give: (part: Part) => void): void {
     this.gathers.givePart(op, query, give)
+  }
+
+  survey(topic: string): unknown {
+    return this.surveys.here(topic)
   }
 
   mail(json: string): void {

@@ -8,6 +8,7 @@
 //   giveBack  [u16 shard][f64 first token][f64 seq …]                        origin → owner
 //   sessionClosed [f64 holder]   sessionEnded [f64 holder]                   and its answer, after all replies
 //   gather    [u8 op][u32 no][query]   gathered [u32 no][part]            STATS and the like
+//   survey    [u32 no][topic]   surveyed [u32 no][JSON]                   figures (surveys.ts)
 //   mail      [JSON]                                                         between shards
 //   subscribe [u32 no][u32 events][queue]   unsubscribe [u32 no]   subscribed [u32 no]   event [u32 no][event line]
 //   fence []  fenced []                                                      the replies before it are written
@@ -58,6 +59,8 @@ export const FrameKind = {
   skipped: 29,
   broken: 30,
   feedOver: 31,
+  survey: 32,
+  surveyed: 33,
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 

@@ -39,6 +39,7 @@ export interface LinkListener {
   /** The owner does not own the request's shard (any more); the line is valid only during the call. */
   notOwner(request: Request, line: Buffer): void
   gathered(worker: number, no: number, part: Part): void
+  surveyed(worker: number, no: number, json: string): void
   /** A rendered event for a subscription of this worker. */
   subscribed(no: number): void
   event(no: number, line: Buffer): void
@@ -140,6 +141,16 @@ export class Link implements FrameHandler {
   }
 
   /** False when the backlog is full. */
+  survey(no: number, topic: string): boolean {
+    if (this.outbox.backlogBytes > limits.linkBacklogBytesMax) return false
+    const start = this.begin(FrameKind.survey)
+    putU32(this.outbox.writer, no)
+    this.outbox.writer.utf8(topic)
+    this.end(start)
+    return true
+  }
+
+  /** False when the backlog is full. */
   mail(json: string): boolean {
     if (this.outbox.backlogBytes > limits.linkBacklogBytesMax) return false
     const start = this.begin(FrameKind.mail)
@@ -180,6 +191,23 @@ export class Link implements FrameHandler {
     this.end(start)
   }
 
+  get backlogBytes(): number {
+    return this.outbox.backlogBytes
+  }
+
+  get sentBytes(): number {
+    return this.socket.bytesWritten
+  }
+
+  get receivedBytes(): number {
+    return this.socket.bytesRead
+  }
+
+  /** Requests that are not answered, waiting pulls among them. */
+  get openRequests(): number {
+    return this.requests.length - this.free.length
+  }
+
   close(): void {
     this.socket.destroy()
   }
@@ -198,6 +226,10 @@ export class Link implements FrameHandler {
       case FrameKind.gathered: {
         const part = readPart(bytes, from + 4, to)
         return this.listener.gathered(this.worker, bytes.readUInt32LE(from), part)
+      }
+      case FrameKind.surveyed: {
+        const json = bytes.toString('utf8', from + 4, to)
+        return this.listener.surveyed(this.worker, bytes.readUInt32LE(from), json)
       }
       case FrameKind.subscribed:
         return this.listener.subscribed(bytes.readUInt32LE(from))

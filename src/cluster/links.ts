@@ -1,6 +1,7 @@
 // The links of this worker, one to each other live worker that it has something to say to.
 
 import { join } from 'node:path'
+import type { LinkFigures } from './cluster-figures.ts'
 import { Link, type LinkListener } from './link.ts'
 import type { Turn } from './outbox.ts'
 import type { Routes } from './routes.ts'
@@ -12,6 +13,8 @@ export function linkPath(folder: string, worker: number, incarnation: number): s
 
 export class Links {
   private readonly byWorker = new Map<number, Link>()
+  /** What went over links that are forgotten. */
+  private readonly lost = { sentBytes: 0, receivedBytes: 0 }
   private readonly routes: Routes
   private readonly incarnation: number
   private readonly folder: string
@@ -41,6 +44,7 @@ export class Links {
     const path = linkPath(this.folder, worker, incarnation)
     const from = { worker: this.routes.me, incarnation: this.incarnation }
     const link = new Link(from, { worker, incarnation, path }, this.turn, this.listener)
+    if (known !== undefined) this.forget(worker, known)
     this.byWorker.set(worker, link)
     return link
   }
@@ -53,7 +57,26 @@ export class Links {
 
   /** Lost links may be made again. */
   forgetLost(): void {
-    for (const [worker, link] of this.byWorker) if (link.isLost) this.byWorker.delete(worker)
+    for (const [worker, link] of this.byWorker) if (link.isLost) this.forget(worker, link)
+  }
+
+  private forget(worker: number, link: Link): void {
+    this.byWorker.delete(worker)
+    this.lost.sentBytes += link.sentBytes
+    this.lost.receivedBytes += link.receivedBytes
+  }
+
+  /** Of all links that work, together; `sent` and `received` of lost ones too. */
+  figures(): LinkFigures {
+    const sum = { ...this.lost, backlogBytes: 0, openRequests: 0 }
+    for (const link of this.byWorker.values()) {
+      sum.sentBytes += link.sentBytes
+      sum.receivedBytes += link.receivedBytes
+      if (link.isLost) continue
+      sum.backlogBytes += link.backlogBytes
+      sum.openRequests += link.openRequests
+    }
+    return sum
   }
 
   close(): void {

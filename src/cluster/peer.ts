@@ -51,6 +51,7 @@ export interface PeerHost {
   giveBack(unwritten: Unwritten): void
   /** `give` may be called later. */
   gather(op: number, query: string, give: (part: Part) => void): void
+  survey(topic: string): unknown
   mail(json: string): void
   subscribeHere(queue: string, events: number, subscriber: Subscriber): void
   unsubscribeHere(queue: string, subscriber: Subscriber): void
@@ -117,6 +118,8 @@ export class Peer implements FrameHandler {
           bytes.readUInt32LE(from + 1),
           bytes.toString('utf8', from + 5, to),
         )
+      case FrameKind.survey:
+        return this.survey(bytes.readUInt32LE(from), bytes.toString('utf8', from + 4, to))
       case FrameKind.mail:
         return host.mail(bytes.toString('utf8', from, to))
       case FrameKind.subscribe: {
@@ -175,6 +178,15 @@ export class Peer implements FrameHandler {
     const { writer } = this.outbox
     const start = beginFrame(writer, FrameKind.takenOver)
     putU32(writer, no)
+    endFrame(writer, start)
+    this.outbox.added()
+  }
+
+  private survey(no: number, topic: string): void {
+    const { writer } = this.outbox
+    const start = beginFrame(writer, FrameKind.surveyed)
+    putU32(writer, no)
+    writer.utf8(JSON.stringify(this.host.survey(topic)))
     endFrame(writer, start)
     this.outbox.added()
   }

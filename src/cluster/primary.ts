@@ -379,7 +379,8 @@ export class Primary {
       return this.endWhenDrained()
     }
     if (this.restart?.ends(child) === true) {
-      if (this.table.shardsOf(index).length > 0) this.reassign()
+      this.table.membersChanged()
+      this.reassign()
       return this.restart.advance()
     }
     const delayMs = child.backOff.died(livedMs)

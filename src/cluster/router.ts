@@ -19,6 +19,7 @@ import { limits } from '../engine/limits.ts'
 import { Op } from '../engine/op.ts'
 import type { Clock, ReplySlot, Session, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
+import type { Traffic } from '../engine/traffic.ts'
 import { NOBODY } from './assignment.ts'
 import type { Gathers } from './gather.ts'
 import { HELD_MS_MAX, Held } from './held.ts'
@@ -50,6 +51,7 @@ export interface RouterDeps {
   readonly hold: ReplyHold | null
   /** Commands may have run: their turn must end. */
   readonly turn: Pick<Turn, 'schedule'>
+  readonly traffic: Pick<Traffic, 'command'>
 }
 
 /** In the list of what is held: not a shard. */
@@ -72,14 +74,17 @@ export class Router {
 
   submit(bytes: Buffer, from: number, to: number, slot: ReplySlot, session: Session): void {
     const { command } = this
-    const { codec, routes } = this.deps
+    const { codec, routes, traffic } = this.deps
     if (!routes.allMine && codec.peek(bytes, from, to, command)) {
       const shard = routes.shardOf(command)
       if (!routes.isMine(shard) && this.isReqIdClear(bytes, from, to)) {
+        traffic.command(session.door, command.op)
         return this.forward(shard, false, bytes, from, to, slot, session)
       }
     }
     this.read(bytes, from, to, slot, session)
+    // What it was read as; the parts of a command that was scattered have the same op.
+    traffic.command(session.door, command.op)
   }
 
   /** Nobody waits for the pulls of this session any more. */

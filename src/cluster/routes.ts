@@ -34,6 +34,11 @@ export class Routes {
     this.allMine = owners.every((owner) => owner === this.me)
   }
 
+  /** Shards that have an owner that serves them. */
+  served(): number {
+    return this.owners.filter((owner) => owner !== NOBODY).length
+  }
+
   ownerOf(shard: ShardId): number {
     return this.owners[shard] ?? NOBODY
   }

@@ -16,6 +16,7 @@ import type {
   Stats,
   Unwritten,
 } from '../engine/ports.ts'
+import type { RunnerFigures, ShardSums } from './shard-figures.ts'
 
 export interface Runner extends ParentMail {
   own(shard: ShardId, firstSeq: Seq, reservedTo: Seq): void
@@ -52,6 +53,9 @@ export interface Runner extends ParentMail {
   metrics(): Metrics
   queues(): QueueInfo[]
   crons(): CronInfo[]
+  sums(): ShardSums
+  /** With the `queuesMax` largest queues by name. */
+  figures(queuesMax: number): RunnerFigures
   /** Of its own shards, as far as one turn gets. */
   listJobs(query: JobQuery, write: WriteJob): ListShare
   jobCount(): number

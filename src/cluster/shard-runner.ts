@@ -8,15 +8,16 @@
 // serves waiting pulls. One timer waits for the first thing that falls due in any shard.
 
 import type { Command } from '../engine/command.ts'
+import { EventCounts } from '../engine/event-counts.ts'
 import { type HeldSlots, SlotHold } from '../engine/held-slots.ts'
 import { workerOfHolder } from '../engine/holder-number.ts'
 import { type JobId, type Seq, type ShardId, shardOfId } from '../engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../engine/job-store.ts'
+import type { JobWatch } from '../engine/job-watch.ts'
 import { limits } from '../engine/limits.ts'
 import type { ListShare } from '../engine/list/job-list.ts'
 import type { JobQuery } from '../engine/list/job-query.ts'
 import { listJobs, type WriteJob } from '../engine/list/list-jobs.ts'
-import { opNames, type Route, routeOf } from '../engine/op.ts'
 import type {
   Clock,
   CronInfo,
@@ -33,27 +34,28 @@ import type {
   Stats,
   Unwritten,
 } from '../engine/ports.ts'
+import { topQueues } from '../engine/queue-figures.ts'
 import { RateWindow } from '../engine/rate-window.ts'
 import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
 import { SpareMemory } from '../engine/spare-memory.ts'
 import type { DeliveryRef, WebhookLetter, WebhookPorts } from '../engine/webhook-ports.ts'
-import { type OutgoingEvent, WEBHOOK_HOME } from '../engine/webhooks.ts'
+import type { OutgoingEvent } from '../engine/webhooks.ts'
+import { refuseIdsOf, routes, shardFor, shardMask } from './command-shards.ts'
 import { HeldDeliveries } from './held-deliveries.ts'
 import { HeldEvents } from './held-events.ts'
 import { HeldMail } from './held-mail.ts'
 import { Prefault } from './prefault.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import { SessionNews } from './session-news.ts'
+import { metricsOf, type RunnerFigures, type ShardSums, statsOf, sumsOf } from './shard-figures.ts'
 import { shardOfQueue } from './shard-of-queue.ts'
 
 /** Commands between two looks at the memory in use. */
 const MEMORY_LOOK_EVERY = 256
 /** Memory that was given up is kept up to this part of the memory that may be used. */
 const SPARE_DIVISOR = 8
-const RATE_SECONDS = 10
-const LATENCY_SECONDS = 60
 
 export interface RunnerOptions {
   readonly clock: Clock
@@ -62,6 +64,8 @@ export interface RunnerOptions {
   /** Payloads and rows of all shards of this worker. */
   readonly memoryBytesMax: number
   readonly retention: Retention
+  /** Follows jobs, for traces. */
+  readonly watch?: JobWatch | undefined
   readonly webhooks: WebhookPorts
   /** A shard has used half of its reserved sequences. */
   reserve(shard: ShardId): void
@@ -82,6 +86,7 @@ export class ShardRunner {
   readonly spareMemory: SpareMemory<JobPage>
   private readonly prefault: Prefault
   private readonly latency = new RateWindow()
+  private readonly counts = new EventCounts()
   /** Of the shards whose records are kept. */
   private readonly logs: (DurableLog | undefined)[] = new Array(limits.shards).fill(undefined)
   /** Shards whose records can't be kept at the moment: nothing happens in them. */
@@ -123,8 +128,8 @@ export class ShardRunner {
 
   /** What a shard of this worker is made with; `log` where its records are kept. */
   portsFor(log: DurableLog | null): ShardPorts {
-    const { durable, retention } = this.options
-    const { memory, slots, latency } = this
+    const { durable, retention, watch } = this.options
+    const { memory, slots, latency, counts } = this
     const spare = this.spareMemory
     let { mail, events, webhooks } = this.options
     if (log !== null && durable !== undefined) {
@@ -132,7 +137,7 @@ export class ShardRunner {
       events = new HeldEvents(durable.lines, log, durable.hold)
       webhooks = new HeldDeliveries(webhooks, log, durable.hold)
     }
-    return { mail, events, retention, webhooks, log, memory, slots, spare, latency }
+    return { mail, events, retention, webhooks, log, memory, slots, spare, latency, counts, watch }
   }
 
   /** Begins to own a shard that was recovered. What its sessions did meanwhile it is told now. */
@@ -334,33 +339,30 @@ export class ShardRunner {
   }
 
   stats(): Stats {
-    const sum: Stats = { queued: 0, processing: 0, delayed: 0, dlq: 0 }
-    for (const { state } of this.owned) {
-      sum.queued += state.waiting
-      sum.processing += state.active
-      sum.delayed += state.delayed
-      sum.dlq += state.dead
-    }
-    return sum
+    return statsOf(this.sums())
   }
 
   metrics(): Metrics {
-    const nowMs = this.options.clock.nowMs()
-    const sum: Metrics = {
-      total_pushed: 0,
-      total_completed: 0,
-      total_failed: 0,
-      jobs_per_second: this.latency.perSecond(nowMs, RATE_SECONDS),
-      avg_latency_ms: this.latency.mean(nowMs, LATENCY_SECONDS),
-      latency_count: this.latency.count(nowMs, LATENCY_SECONDS),
-      queues: this.queues(),
+    return metricsOf(this.sums(), this.queues())
+  }
+
+  sums(): ShardSums {
+    const states = this.owned.map(({ state }) => state)
+    return sumsOf(states, this.counts, this.latency, this.options.clock.nowMs())
+  }
+
+  figures(queuesMax: number): RunnerFigures {
+    const states = this.owned.map(({ state }) => state)
+    let halted = 0
+    for (const shard of this.stopped) halted |= 1 << shard
+    return {
+      sums: this.sums(),
+      queues: topQueues(states, queuesMax, this.options.clock.nowMs()),
+      memoryBytes: this.memoryBytes(),
+      memoryBytesMax: this.options.memoryBytesMax,
+      shards: this.shardsOwned(),
+      halted: halted >>> 0,
     }
-    for (const { state } of this.owned) {
-      sum.total_pushed += state.totalPushed
-      sum.total_completed += state.totalCompleted
-      sum.total_failed += state.totalFailed
-    }
-    return sum
   }
 
   queues(): QueueInfo[] {
@@ -425,12 +427,16 @@ export class ShardRunner {
 
   private lookAtMemory(): void {
     this.commandsToMemoryLook = MEMORY_LOOK_EVERY
+    this.memory.full = this.memoryBytes() > this.options.memoryBytesMax
+  }
+
+  private memoryBytes(): number {
     let bytes = this.spareMemory.bytes
     for (const { state } of this.owned) {
       const { payloads, jobs, outbox } = state
       bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes + outbox.bytes
     }
-    this.memory.full = bytes > this.options.memoryBytesMax
+    return bytes
   }
 
   /** The shard, when it is owned here; it is looked at by the next hand-over. */
@@ -469,33 +475,5 @@ export class ShardRunner {
       if (shard.nextDueMs() <= nowMs) shard.tick(nowMs)
     }
     this.handOver()
-  }
-}
-
-const routes: readonly Route[] = opNames.map((name) => routeOf[name])
-
-function shardFor(command: Command, route: Route | undefined): ShardId {
-  if (route === 'id') return shardOfId(command.id)
-  if (route === 'webhooks') return WEBHOOK_HOME
-  return shardOfQueue(route === 'name' ? command.name : command.queue)
-}
-
-/** Bit per shard that an id of the command is in. */
-function shardMask(command: Command): number {
-  if (command.hasId) return 1 << shardOfId(command.id)
-  let mask = 0
-  for (let i = 0; i < command.idCount; i++) mask |= 1 << shardOfId(command.ids[i] as number)
-  return mask
-}
-
-function refuseIdsOf(shard: ShardId, command: Command, refused: ItemRefusal[]): void {
-  if (command.hasId) {
-    refused.push({ index: 0, refusal: refusals.unavailable })
-    return
-  }
-  for (let index = 0; index < command.idCount; index++) {
-    if (shardOfId(command.ids[index] as number) === shard) {
-      refused.push({ index, refusal: refusals.unavailable })
-    }
   }
 }

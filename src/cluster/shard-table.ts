@@ -93,6 +93,11 @@ export class ShardTable {
     this.version++
   }
 
+  /** Who is alive has changed, and perhaps nobody's shards: workers are told nevertheless. */
+  membersChanged(): void {
+    this.version++
+  }
+
   get allServed(): boolean {
     return this.serving.every(Boolean)
   }

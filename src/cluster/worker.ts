@@ -11,16 +11,12 @@ import { rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ShardId } from '../engine/job-id.ts'
 import type { DoorPorts, Gate, ParentMail } from '../engine/ports.ts'
-import {
-  type DurableOptions,
-  Exchange,
-  type ExchangeOptions,
-  type Keeper,
-  type KeeperHooks,
-} from './exchange.ts'
+import type { DurableOptions, Keeper, KeeperHooks } from './durable-options.ts'
+import { Exchange, type ExchangeOptions } from './exchange.ts'
 import { readToWorker, type TableMessage, type ToPrimary } from './ipc.ts'
 import type { Log } from './log.ts'
 import type { Arrivals, Moves } from './moves.ts'
+import type { NodeView } from './node-view.ts'
 import type { ReplyHold } from './reply-hold.ts'
 import type { Runner } from './runner.ts'
 import { silence } from './silence.ts'
@@ -34,6 +30,8 @@ export interface Listeners extends Arrivals {
   open(ports: DoorPorts): Promise<DoorPorts>
   /** Stops accepting, and moves every connection to another worker; resolves when none is left. */
   evacuate(): Promise<void>
+  /** What is answered from now on says that its connection ends, where it can. */
+  announceEnd(): void
   /** Stops accepting, answers what is in flight; resolves when no connection is left. */
   drain(): Promise<void>
 }
@@ -67,7 +65,7 @@ export interface WorkerOptions
   /** `reserve`: a shard needs more sequences. */
   makeRunner(mail: ParentMail, hold: ReplyHold | null, reserve: (shard: ShardId) => void): Runner
   readonly durable: WorkerDurable | null
-  makeListeners(gate: Gate, moves: Moves, life: NodeLife): Listeners
+  makeListeners(gate: Gate, moves: Moves, life: NodeLife, view: NodeView): Listeners
 }
 
 /** Runs the worker until the process ends. */
@@ -112,10 +110,11 @@ class WorkerProcess {
     const hearing = (on: boolean): void => tellPrimary({ kind: 'hearing', on })
     this.exchange = new Exchange({ ...options, makeRunner, durable, sendSocket, hearing, bug: die })
     const { moves } = this.exchange
-    this.listeners = options.makeListeners(this.exchange, moves, {
+    const life: NodeLife = {
       leads: () => kept === null || monotonicMs() < this.leaseUntilMs,
       stop: (restart) => tellPrimary({ kind: 'stop', restart }),
-    })
+    }
+    this.listeners = options.makeListeners(this.exchange, moves, life, this.view())
     moves.arrivals = this.listeners
   }
 
@@ -177,6 +176,7 @@ class WorkerProcess {
   }
 
   private drain(): void {
+    this.listeners.announceEnd()
     this.exchange.drain()
     this.listeners.drain().then(() => tellPrimary({ kind: 'drained' }), this.die)
   }
@@ -194,6 +194,17 @@ class WorkerProcess {
             tellPrimary({ kind: 'released', shards })
           },
         }),
+    }
+  }
+
+  private view(): NodeView {
+    const { surveys, runner } = this.exchange
+    return {
+      survey: surveys,
+      cluster: () => this.exchange.figures(),
+      shards: (queuesMax) => runner.figures(queuesMax),
+      sums: () => runner.sums(),
+      leaseLeftMs: () => (this.durable === null ? null : this.leaseUntilMs - monotonicMs()),
     }
   }
 

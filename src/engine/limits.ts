@@ -189,7 +189,7 @@ export const limits = {
   /** How long a pull over HTTP waits: when it does not say, and at most. */
   pollMs: 30_000,
   pollMsMax: 60_000,
-  pollsPerConnectionMax: 16,
+  pollsPerConnectionMax: 4,
   authFailuresMax: 10,
   authFailureWindowMs: 60_000,
   /** Connections of one address to one worker that have not authenticated yet. */
@@ -218,6 +218,19 @@ export const limits = {
   /** A connection is pinged so often, and is dead when no answer comes within the second time. */
   grpcPingMs: 15_000,
   grpcPingTimeoutMs: 15_000,
+
+  /** What a consumer says of itself: its name, its host, its version. */
+  consumerNameBytesMax: 128,
+  consumerQueuesMax: 100,
+  /** Consumers that one worker knows by their heartbeats over HTTP. */
+  consumersPerWorkerMax: 10_000,
+  consumerSilenceMsMax: 30_000,
+
+  /** Spans that wait for the collector; one more is dropped. */
+  spansWaitingMax: 4096,
+
+  /** Queues that metrics name; the rest is `other`. */
+  metricsQueuesMax: 100,
 
   /** Bytes queued on the link to one other worker; above it forwards are refused. */
   linkBacklogBytesMax: 64 * MIB,

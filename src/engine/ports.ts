@@ -12,6 +12,7 @@ import type { JobLog } from './job-log.ts'
 import type { JobStore, StateName } from './job-store.ts'
 import type { PayloadStore } from './payload-store.ts'
 import type { Refusal } from './refusal.ts'
+import { Door } from './traffic.ts'
 import type { WebhookLetter } from './webhook-ports.ts'
 
 /** Where the jobs of a reply or an event are read from; valid only during the call that passes it. */
@@ -154,11 +155,13 @@ export interface Session {
   readonly hasMoved: boolean
   /** It is about to go to another worker: its waiting pulls were forgotten, and none may wait anew. */
   leaving: boolean
+  /** What its client came through. */
+  door: Door
 }
 
 /** A session that nothing is known of yet. */
-export function newSession(holder: number, hasMoved = false): Session {
-  return { holder, workersUsed: 0, away: -1, awayCount: 0, hasMoved, leaving: false }
+export function newSession(holder: number, hasMoved = false, door: Door = Door.server): Session {
+  return { holder, workersUsed: 0, away: -1, awayCount: 0, hasMoved, leaving: false, door }
 }
 
 /** The transports' way in. */

@@ -2,9 +2,11 @@
 // and the ports to the outside.
 
 import type { Clearing } from './clearing.ts'
+import type { EventCounts } from './event-counts.ts'
 import type { SlotHold } from './held-slots.ts'
 import type { Seq } from './job-id.ts'
 import type { JobPage } from './job-store.ts'
+import type { JobWatch } from './job-watch.ts'
 import { limits } from './limits.ts'
 import { OutgoingEvents } from './outgoing-events.ts'
 import type { EventKind, EventSink, ParentMail, RecordLog, SeqList } from './ports.ts'
@@ -41,6 +43,8 @@ export interface ShardPorts {
   readonly spare: SpareMemory<JobPage>
   /** Completions and their latency in ms. */
   readonly latency: RateWindow
+  readonly counts: EventCounts
+  readonly watch?: JobWatch | undefined
   readonly retention: Retention
   readonly webhooks: WebhookPorts
 }
@@ -116,7 +120,8 @@ export class ShardContext {
     if ((this.state.webhooks.mask & kind) !== 0) {
       this.outgoing.note(kind, queue.name, seq, this.nowMs, error)
     }
-    const { events } = this.ports
+    const { events, counts } = this.ports
+    counts.note(kind)
     if (events.listening && events.wants(queue.name, kind)) {
       events.event(kind, this.state, seq, this.nowMs, error)
     }

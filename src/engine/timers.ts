@@ -86,6 +86,7 @@ function endLease(ctx: ShardContext, dueMs: number, seq: Seq): void {
     return
   }
   const queue = ctx.state.queueOf(page.queue[row] as number)
+  ctx.ports.counts.leasesExpired++
   ctx.emit(EventKind.timeout, queue, seq, runErrors.lease)
   endRunBadly(ctx, page, seq, runErrors.lease)
 }

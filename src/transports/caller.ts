@@ -10,7 +10,9 @@
 
 import type { ByteWriter } from '../engine/byte-writer.ts'
 import type { Gate, ReplySlot, Session, Unwritten } from '../engine/ports.ts'
+import { Door, Traffic } from '../engine/traffic.ts'
 import type { Sessions } from './sessions.ts'
+import { findOp } from './wire/fields.ts'
 import { borrowWriter, returnWriter } from './writer-pool.ts'
 
 export interface Answer {
@@ -26,17 +28,21 @@ export class Caller {
   /** For commands that hold nothing. */
   private readonly common: Session
   private readonly ended = new WeakSet<Session>()
+  private readonly traffic: Traffic
+  private readonly door: Door
   private turnScheduled = false
 
-  constructor(gate: Gate, sessions: Sessions) {
+  constructor(gate: Gate, sessions: Sessions, traffic = new Traffic(), door: Door = Door.server) {
     this.gate = gate
     this.sessions = sessions
-    this.common = sessions.next()
+    this.traffic = traffic
+    this.door = door
+    this.common = sessions.next(false, door)
   }
 
   /** For pulls, and for what is held until `end`. */
   begin(): Session {
-    return this.sessions.next()
+    return this.sessions.next(false, this.door)
   }
 
   /** Its pulls wait no longer; jobs pulled with `release_on_close` return. */
@@ -67,7 +73,8 @@ export class Caller {
    * it returns.
    */
   ask(frame: Buffer, done: (answer: Answer) => void, session: Session = this.common): void {
-    this.gate.submit(frame, 0, frame.length - 1, this.slot(done, session), session)
+    const slot = this.slot(done, session, opOf(frame))
+    this.gate.submit(frame, 0, frame.length - 1, slot, session)
     this.endTurn()
   }
 
@@ -76,8 +83,13 @@ export class Caller {
     this.endTurn()
   }
 
-  private slot(done: (answer: Answer) => void, session: Session): CallSlot {
+  /** `op` 0: it is not measured how long the answer takes. */
+  private slot(done: (answer: Answer) => void, session: Session, op = 0): CallSlot {
+    const { traffic, door } = this
+    const sentMs = op === 0 ? 0 : performance.now()
     return new CallSlot((answer) => {
+      traffic.replied(door, answer.line, 0, answer.line.length)
+      if (op !== 0) traffic.took(door, op, performance.now() - sentMs)
       if (!this.ended.has(session)) done(answer)
       else if (answer.handed !== null) this.giveBack(answer.handed)
     })
@@ -119,4 +131,12 @@ class CallSlot implements ReplySlot {
     this.done({ line: writer.bytes.subarray(0, writer.length - 1), handed })
     returnWriter(writer)
   }
+}
+
+const NAME_AT = '{"cmd":"'.length
+const QUOTE = 0x22
+
+/** Frames of doors begin like this (wire/frames.ts). */
+function opOf(frame: Buffer): number {
+  return findOp(frame, NAME_AT, frame.indexOf(QUOTE, NAME_AT))
 }

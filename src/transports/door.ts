@@ -8,4 +8,6 @@ export interface Door {
   /** 0 = any free port. Resolves to the port. */
   open(host: string, port: number): Promise<number>
   drain(timeoutMs: number): Promise<void>
+  /** Answers from now on say that their connection ends, where the protocol lets them. `drain` follows. */
+  announceEnd(): void
 }

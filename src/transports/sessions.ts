@@ -2,6 +2,7 @@
 
 import { type HolderOrigin, holderOf } from '../engine/holder-number.ts'
 import { newSession, type Session } from '../engine/ports.ts'
+import { Door } from '../engine/traffic.ts'
 
 export class Sessions {
   private readonly origin: HolderOrigin
@@ -12,7 +13,7 @@ export class Sessions {
   }
 
   /** `hasMoved`: it was served by another worker before. */
-  next(hasMoved = false): Session {
-    return newSession(holderOf(this.origin, ++this.count), hasMoved)
+  next(hasMoved = false, door: Door = Door.server): Session {
+    return newSession(holderOf(this.origin, ++this.count), hasMoved, door)
   }
 }

@@ -68,6 +68,7 @@ const table: Readonly<Record<OpName, Row>> = {
   LISTJOBS: { scope: 'read', frame: () => ({ cmd: 'LISTJOBS' }) },
   LOG: { scope: 'consume', frame: ofJob('LOG', { line: 'x' }), job: 'active' },
   GETLOGS: { scope: 'read', frame: ofJob('GETLOGS'), job: 'active' },
+  HELLO: { scope: 'consume', frame: () => ({ cmd: 'HELLO', name: 'me' }) },
   SUBSCRIBE: { scope: 'read', frame: ofQueue('SUBSCRIBE', { events: [] }) },
   UNSUBSCRIBE: { scope: 'read', frame: ofQueue('UNSUBSCRIBE') },
   METRICS: { scope: 'read', frame: () => ({ cmd: 'METRICS' }), isOfServer: true },

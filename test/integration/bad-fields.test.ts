@@ -214,6 +214,19 @@ describe('types and ranges', () => {
     await expect.poll(() => client.stateOf(child), { timeout: 10_000 }).toBe('failed')
   })
 
+  it('42 jobs of a batch that would wait for each other are refused, whatever ids they guess', async () => {
+    const client = await server.client()
+    const queue = queueInShard(11)
+    const id = await client.push(queue, 0)
+    // The ids that the next three would have, each waiting for the one behind it.
+    const [a, b, c] = [1, 2, 3].map((n) => id + 32 * n) as [number, number, number]
+    const jobs = [b, c, a].map((parent) => ({ data: 1, depends_on: [parent] }))
+    const answer = await client.ask({ cmd: 'PUSHB', queue, jobs })
+    expect(answer.errors?.map(({ code }) => code)).toEqual(Array(3).fill('dependency_invalid'))
+    expect((await client.pull(queue)).id).toBe(id)
+    expect(await client.pullNow(queue)).toBeNull()
+  })
+
   it('44 the empty unique key is a key', async () => {
     const client = await server.client()
     await client.push('empty-key', 1, { unique_key: '' })

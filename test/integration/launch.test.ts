@@ -58,7 +58,7 @@ describe('a start', () => {
     // The two streams come in no order.
     await eventually('the banner', 5000, () => server.errors.includes('Ctrl-C stops it.'))
     expect(server.errors).toContain(`TCP          127.0.0.1:${server.port}`)
-    expect(server.errors).toContain('2 workers, jobs in memory, no AUTH_TOKENS')
+    expect(server.errors).toContain('2 workers, jobs in memory, no tokens needed')
   })
 
   it('with --help or -h lists every setting and exits 0', async () => {

@@ -201,7 +201,11 @@ describe('a webhook with a database', () => {
       try {
         await push(i)
       } catch {
-        client = await clientOf(server)
+        // The second worker may be killed before the first is there again.
+        await eventually('somebody listens', MS_MAX, async () => {
+          client = await clientOf(server).catch(() => client)
+          return (await client.ask({ cmd: 'STATS' }).catch(() => null)) !== null
+        })
       }
     }
     await kill(server)

@@ -101,7 +101,8 @@ class Run {
     switch (step.do) {
       case 'append':
         for (const size of step.sizes) {
-          const text = `${this.appended.length}:${step.bad === size ? '!' : ''}`.padEnd(
+          // `r` is the kind of no record.
+          const text = `r${this.appended.length}:${step.bad === size ? '!' : ''}`.padEnd(
             size * this.scale,
             '.',
           )

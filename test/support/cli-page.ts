@@ -10,7 +10,7 @@ export function cliPage(): string {
 
 <!-- Made from sdk/typescript/src/cli by \`make docs\`; a test fails when the two differ. -->
 
-\`flashq\` comes with the client package: \`npx flashq …\`, or \`node sdk/typescript/dist/cli/main.js …\` in this repository after \`make\`.
+\`flashq\` comes with the client package: \`npx flashq …\`, also in this repository after \`make build\`.
 It needs no configuration beyond where the server is.
 
 \`\`\`sh

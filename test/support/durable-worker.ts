@@ -6,6 +6,7 @@
 // A worker that was killed is only forgotten: what it had under way goes on, as with a process that hangs.
 
 import { Command } from '../../src/engine/command.ts'
+import { EventCounts } from '../../src/engine/event-counts.ts'
 import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
 import { opNames, routeOf } from '../../src/engine/op.ts'
@@ -199,6 +200,7 @@ export class DurableWorker {
       slots: new SlotHold(),
       spare: new SpareMemory<JobPage>(PAGE_BYTES),
       latency: new RateWindow(),
+      counts: new EventCounts(),
       retention: { count: 1000, ageMs: 1e9, bytes: 1e9 },
     }
   }

@@ -6,6 +6,7 @@
 import { shardOfQueue } from '../../src/cluster/shard-of-queue.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { Command } from '../../src/engine/command.ts'
+import { EventCounts } from '../../src/engine/event-counts.ts'
 import { SlotHold } from '../../src/engine/held-slots.ts'
 import { type JobId, type ShardId, shardOfId } from '../../src/engine/job-id.ts'
 import { type JobPage, PAGE_BYTES } from '../../src/engine/job-store.ts'
@@ -129,6 +130,7 @@ export class EngineHarness {
   readonly shards: Shard[]
   readonly memory = { full: false }
   readonly latency = new RateWindow()
+  readonly counts = new EventCounts()
   readonly seen: SeenEvent[] = []
   /** By shard, when asked for. */
   readonly records: Buffer[][] = Array.from({ length: limits.shards }, () => [])
@@ -363,6 +365,7 @@ export class EngineHarness {
       slots: new SlotHold(),
       spare: this.spares[shard] as SpareMemory<JobPage>,
       latency: this.latency,
+      counts: this.counts,
       retention: { count: 1000, ageMs: 3_600_000, bytes: 1e9, ...options.retention },
       webhooks: {
         refuseUrl: (url) => (url.startsWith('https://') ? null : 'not https'),

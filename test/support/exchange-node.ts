@@ -11,6 +11,7 @@ import { ShardRunner } from '../../src/cluster/shard-runner.ts'
 import { ByteWriter } from '../../src/engine/byte-writer.ts'
 import { holderOf } from '../../src/engine/holder-number.ts'
 import { newSession, type ReplySlot, type Session, type Unwritten } from '../../src/engine/ports.ts'
+import { Traffic } from '../../src/engine/traffic.ts'
 import { type DeliveryRef, noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { EventHub } from '../../src/transports/events/hub.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
@@ -71,6 +72,7 @@ export class ExchangeNode {
     const events = new EventHub()
     const incarnation = (this.incarnations[worker] ?? 0) + 1
     const exchange = new Exchange({
+      traffic: new Traffic(),
       worker,
       incarnation,
       folder: this.folder,

@@ -17,6 +17,7 @@ import { holderOf } from '../../src/engine/holder-number.ts'
 import { limits } from '../../src/engine/limits.ts'
 import { newSession, type Session } from '../../src/engine/ports.ts'
 import type { Claim, Loaded, Storage } from '../../src/engine/storage-port.ts'
+import { Traffic } from '../../src/engine/traffic.ts'
 import { noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { Backlog } from '../../src/storage/backlog.ts'
 import { timerDelay } from '../../src/storage/delay.ts'
@@ -72,6 +73,7 @@ export class KeptWorker {
     const events = new EventHub()
     const clock = { nowMs: () => Date.now() }
     this.exchange = new Exchange({
+      traffic: new Traffic(),
       worker: index,
       incarnation: 1,
       folder,

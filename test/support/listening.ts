@@ -3,9 +3,11 @@
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { limits } from '../../src/engine/limits.ts'
+import { Traffic } from '../../src/engine/traffic.ts'
 import { Authenticator, type IssuedToken } from '../../src/transports/auth/authenticator.ts'
 import { Guard } from '../../src/transports/auth/guard.ts'
 import { Caller } from '../../src/transports/caller.ts'
+import { Consumers } from '../../src/transports/consumers/consumers.ts'
 import type { Log } from '../../src/transports/log.ts'
 import { Sessions } from '../../src/transports/sessions.ts'
 import { type Endpoint, Listener } from '../../src/transports/tcp/listener.ts'
@@ -69,6 +71,8 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     clock: { nowMs: () => clock.ms },
     moves: options.moves ?? null,
     sessions,
+    traffic: new Traffic(),
+    consumers: new Consumers({ nowMs: () => clock.ms }),
     connectionsMax: options.connectionsMax ?? 100,
   })
   onTestFinished(() => listener.stop())

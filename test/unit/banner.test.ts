@@ -31,9 +31,10 @@ describe('the banner', () => {
     expect(banner(config({ HOST: '::' }), { ...ports, tcp: 1 })).toContain('[::]:1')
   })
 
-  it('begins the try-out with AUTH when tokens are needed, and shows none', () => {
+  it('asks for a token where one is needed, and shows none', () => {
     const text = banner(config({ AUTH_TOKENS: 'hush-hush' }), ports)
-    expect(text).toContain('"cmd":"AUTH"')
+    expect(text).toContain('FLASHQ_TOKEN=YOUR-TOKEN npx flashq push')
+    expect(text).toContain('tokens needed')
     expect(text).not.toContain('hush-hush')
   })
 

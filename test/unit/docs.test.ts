@@ -5,11 +5,15 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Op } from '../../src/engine/op.ts'
 import { refusalCodes } from '../../src/engine/refusal.ts'
+import { httpCodes, statusOf } from '../../src/transports/http/http-refusal.ts'
+import { metricNames } from '../../src/transports/metrics/catalogue.ts'
 import { cliPage } from '../support/cli-page.ts'
 import { configurationPage } from '../support/configuration-page.ts'
 
 const protocol = readFileSync('proto/protocol.md', 'utf8')
 const operations = readFileSync('docs/operations.md', 'utf8')
+const metrics = readFileSync('docs/metrics.md', 'utf8')
+const http = readFileSync('docs/http.md', 'utf8')
 const durability = readFileSync('docs/durability.md', 'utf8')
 
 describe('the documents', () => {
@@ -27,6 +31,34 @@ describe('the documents', () => {
 
   it('list every error code in proto/protocol.md, and no other', () => {
     expect(firstCells(protocol, 'Errors').sort()).toEqual([...refusalCodes].sort())
+  })
+})
+
+describe('the page of metrics', () => {
+  it('lists every metric, and no other', () => {
+    expect(firstCells(metrics, 'Metrics')).toEqual([...metricNames])
+  })
+
+  it('lists every alert that there is, in metrics that there are, and no other', () => {
+    const rules = readFileSync('deploy/prometheus-alerts.yaml', 'utf8')
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name)
+    expect(firstCells(metrics, 'Alerts')).toEqual(alerts)
+    const used = [...rules.matchAll(/\bflashq_\w+/g)].map(([name]) => name.replace(/_bucket$/, ''))
+    expect(used.length).toBeGreaterThan(10)
+    expect(used.filter((name) => !metricNames.some((known) => known === name))).toEqual([])
+  })
+})
+
+describe('the page of the HTTP API', () => {
+  it('lists every code with its status, and no other', () => {
+    const section = http.split(/^## /m).find((part) => part.startsWith('Status codes\n')) ?? ''
+    const listed = [...section.matchAll(/^\|([^|]*)\| (\d+) \|/gm)].flatMap(
+      ([, codes = '', status]) =>
+        [...codes.matchAll(/`([^`]+)`/g)].map(([, code]) => [code, Number(status)]),
+    )
+    expect(Object.fromEntries(listed)).toEqual({ ...statusOf, ...httpCodes })
+    expect(Object.keys(statusOf).sort()).toEqual([...refusalCodes].sort())
+    expect(listed).toHaveLength(refusalCodes.length + Object.keys(httpCodes).length)
   })
 })
 

@@ -107,6 +107,7 @@ function complete(
   const queue = ctx.state.queueOf(page.queue[row] as number)
   const { nowMs } = ctx
   ctx.ports.latency.add(nowMs, 1, Math.max(0, nowMs - (page.createdAt[row] as number)))
+  ctx.ports.watch?.runEnded(ctx.state, seq, nowMs, 'completed', null)
   ctx.record.completed(seq, nowMs, bytes, from, to)
   ctx.slotsFreed(queue, 1)
   // Before anything else is recorded: see record-order.ts.

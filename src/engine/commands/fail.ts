@@ -35,7 +35,10 @@ export function endRunBadly(
   const queue = ctx.state.queueOf(page.queue[row] as number)
   const attempts = (page.attempts[row] as number) + 1
   const max = page.maxAttempts[row] as number
-  if (max > 0 && attempts >= max) {
+  const isLast = max > 0 && attempts >= max
+  const { watch } = ctx.ports
+  watch?.runEnded(ctx.state, seq, ctx.nowMs, isLast ? 'failed' : 'retrying', error)
+  if (isLast) {
     ctx.record.deadLettered(seq, ctx.nowMs, error)
     ctx.emit(EventKind.failed, queue, seq, error)
     tellChildren(ctx, seq, 'failed')

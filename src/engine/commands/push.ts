@@ -80,6 +80,10 @@ function record(
   if ((table.flagsSeen & JobFlag.dependsOn) !== 0) {
     for (let seq = firstSeq; seq < firstSeq + count; seq++) askParents(ctx, seq)
   }
+  const { watch } = ctx.ports
+  if (watch !== undefined && (table.flagsSeen & JobFlag.tags) !== 0) {
+    for (let seq = firstSeq; seq < firstSeq + count; seq++) watch.pushed(ctx.state, seq, ctx.nowMs)
+  }
   return firstSeq
 }
 

@@ -30,7 +30,7 @@ export const anybody: Principal = { name: 'anybody', scopes: new Set(scopes), qu
 export const nobody: Principal = { name: 'nobody', scopes: new Set(), queues: [] }
 
 /** Null: a stranger may. */
-export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
+const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   PUSH: 'produce',
   PUSHB: 'produce',
   PULL: 'consume',
@@ -70,6 +70,7 @@ export const scopeOf: Readonly<Record<OpName, Scope | null>> = {
   AUTH: null,
   HEARTBEAT: 'consume',
   RELEASE: 'consume',
+  HELLO: 'consume',
   WEBHOOK: 'admin',
   WEBHOOKDELETE: 'admin',
   WEBHOOKLIST: 'admin',

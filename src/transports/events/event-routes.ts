@@ -7,6 +7,7 @@ import type {} from '@fastify/swagger'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../../engine/refusal.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { sendHttpRefusal } from '../http/answers.ts'
 import type { RoutePlugin } from '../http/http-deps.ts'
 import { httpRefusal } from '../http/http-refusal.ts'
 import type { EventDeps } from './event-deps.ts'
@@ -97,8 +98,7 @@ function answer(
   const filter = 'code' in wanted ? wanted : filterOf(principal, wanted)
   const refusal = 'code' in filter ? filter : deps.streams.refusalFor(owner)
   if (refusal !== null || 'code' in filter) {
-    const { status, headers, body } = deps.answerOf(refusal ?? (filter as Refusal))
-    return void reply.code(status).headers(headers).type('application/json').send(body)
+    return void sendHttpRefusal(reply, deps.answerOf(refusal ?? (filter as Refusal)))
   }
   begin(deps, request, reply, filter, owner)
 }

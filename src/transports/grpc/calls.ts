@@ -26,6 +26,7 @@ import { authorize, type Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
 import type { Log } from '../log.ts'
 import { wireCodec } from '../wire/codec.ts'
+import { readTraceContext, withTraceTags } from '../wire/trace-tags.ts'
 import { Deliveries } from './deliveries.ts'
 import { EventStream } from './event-stream.ts'
 import { identify } from './identify.ts'
@@ -79,7 +80,7 @@ export class Calls {
   async unary(method: Method, call: UnaryCall, callback: Callback): Promise<void> {
     const principal = this.identify(call)
     if ('code' in principal) return callback(statusOf(principal))
-    const answer = await this.ask(principal, method, call.request)
+    const answer = await this.ask(principal, method, call.request, undefined, call.metadata)
     if ('code' in answer) return callback(statusOf(answer))
     this.noteEnded(method, call.request, answer.line)
     // Nothing else may be cut: who lists queues must see all of them.
@@ -239,10 +240,12 @@ export class Calls {
     { op, request }: Method,
     message: Buffer,
     session?: Session,
+    metadata?: Metadata,
   ): Promise<Answer | Refusal> {
     const { guard, frameBytesMax } = this.services
-    const frame = requestFrame(op, request, message)
-    if (!Buffer.isBuffer(frame)) return frame
+    const plain = requestFrame(op, request, message)
+    if (!Buffer.isBuffer(plain)) return plain
+    const frame = op === 'PUSH' && metadata !== undefined ? tracedFrame(plain, metadata) : plain
     if (frame.length > frameBytesMax) return refusals.frameTooLarge(frameBytesMax)
     // The frame is scratch: it is read before this waits for anything.
     const { line, handed } = await guard.call(principal, frame, session)
@@ -271,6 +274,14 @@ export class Calls {
       }
     }
   }
+}
+
+/** A job that is pushed as a part of a trace keeps the trace's context. */
+function tracedFrame(frame: Buffer, metadata: Metadata): Buffer {
+  const [traceparent] = metadata.get('traceparent')
+  const [tracestate] = metadata.get('tracestate')
+  const context = readTraceContext(traceparent, tracestate)
+  return context === null ? frame : withTraceTags(frame, context)
 }
 
 function fail(call: OutCall | BothCall, refusal: Refusal): void {

@@ -89,6 +89,9 @@ export class GrpcDoor implements Door {
     return (listener.address() as AddressInfo).port
   }
 
+  /** HTTP/2 says so by itself, once the connection is closed for new calls. */
+  announceEnd(): void {}
+
   async drain(timeoutMs: number): Promise<void> {
     this.listener?.close()
     this.health.stop()

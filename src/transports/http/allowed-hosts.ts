@@ -19,7 +19,7 @@ export class AllowedHosts {
   private readonly names: ReadonlySet<string>
   private readonly takesAll: boolean
   /** Clients send the same one again and again. */
-  private lastGood = ''
+  private lastGood: string | null = null
 
   constructor({ host, allowedHosts, needsToken }: HostsConfig) {
     this.names = new Set([...LOOPBACK, host, ...allowedHosts].map((name) => name.toLowerCase()))

@@ -24,26 +24,30 @@ export const commonHeaders = {
   'x-content-type-options': 'nosniff',
 } as const
 
-/** Of the door: no connection is kept any more. */
-export interface Ending {
-  now: boolean
+/** What the door has to say about each answer. */
+export interface Terms {
+  /** No connection is kept any more. */
+  isEnding: boolean
+  /** A long answer must be read within it. */
+  readonly writeMs: number
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    readonly ending: Ending
+    readonly terms: Terms
   }
 }
 
 /**
  * `body`: a whole envelope. It is written past the framework, whose own way of sending costs as much as a push. What
- * else is to be in the head has been set on `reply.raw`.
+ * else is to be in the head has been set on `reply.raw`. `written` is called when the kernel has all of it, if ever.
  */
-export function sendBody(reply: FastifyReply, body: Body): FastifyReply {
+export function sendBody(reply: FastifyReply, body: Body, written?: () => void): FastifyReply {
   reply.hijack()
   const { raw } = reply
   if (raw.destroyed) return reply
-  if (reply.server.ending.now) raw.setHeader('connection', 'close')
+  const { isEnding, writeMs } = reply.server.terms
+  if (isEnding) raw.setHeader('connection', 'close')
   raw.writeHead(raw.statusCode, {
     'content-type': JSON_TYPE,
     'content-length': body.length,
@@ -52,9 +56,19 @@ export function sendBody(reply: FastifyReply, body: Body): FastifyReply {
     'content-security-policy': commonHeaders['content-security-policy'],
     'x-content-type-options': commonHeaders['x-content-type-options'],
   })
-  if (body.length > limits.httpReplyBytesUnwatched) watchWrite(raw)
-  raw.end(body, 'latin1')
+  if (body.length > limits.httpReplyBytesUnwatched) watchWrite(raw, writeMs)
+  if (written === undefined) raw.end(body, 'latin1')
+  else endThen(raw, body, written)
   return reply
+}
+
+/** The `finish` of a response also comes when its connection was destroyed, so the write itself is watched. */
+function endThen(response: ServerResponse, body: Body, written: () => void): void {
+  response.cork()
+  response.write(body, 'latin1', (error) => {
+    if (!error && response.req.socket.destroyed === false) written()
+  })
+  response.end()
 }
 
 /** `value` is made JSON of. */
@@ -76,7 +90,7 @@ export function setHeaders(reply: FastifyReply, headers: Readonly<Record<string,
 }
 
 /** A client that does not read is cut off: what it was to get is held in memory until then. */
-function watchWrite(response: ServerResponse): void {
-  const timer = setTimeout(() => response.destroy(), limits.httpWriteMsMax)
+function watchWrite(response: ServerResponse, writeMs: number): void {
+  const timer = setTimeout(() => response.destroy(), writeMs)
   response.once('close', () => clearTimeout(timer))
 }

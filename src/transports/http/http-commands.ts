@@ -6,7 +6,6 @@
 // an answer that does not reach its client return to their queue (`give`).
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Unwritten } from '../../engine/ports.ts'
 import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Answer, Caller } from '../caller.ts'
@@ -15,8 +14,8 @@ import { headersOf, statusOf } from './http-refusal.ts'
 import { bodyOf } from './json-bodies.ts'
 import { type Body, codeOf, isOk, refusedBody } from './reply-lines.ts'
 
-/** What an answer's line becomes. */
-export type BodyOf = (line: Buffer) => Body
+/** What an answer's line becomes; a refusal where the line says that it did not do the one thing. */
+export type BodyOf = (line: Buffer) => Body | Refusal
 
 export class HttpCommands {
   private readonly caller: Caller
@@ -40,7 +39,7 @@ export class HttpCommands {
   ): void {
     if (!Buffer.isBuffer(frame)) return void sendRefusal(reply, frame)
     this.access.ask(request.principal, frame, ({ line }) => {
-      if (isOk(line)) sendBody(reply, body(line))
+      if (isOk(line)) sendMade(reply, body(line))
       else failed(reply, line)
     })
     // The frame has been read, or copied.
@@ -48,19 +47,21 @@ export class HttpCommands {
   }
 
   /** The answer to a pull. */
-  give(reply: FastifyReply, { line, handed }: Answer, body: BodyOf): void {
+  give(reply: FastifyReply, { line, handed }: Answer, body: (line: Buffer) => Body): void {
     if (!isOk(line)) return sendRefused(reply, line)
-    if (handed !== null) this.returnUnlessWritten(reply, handed)
-    sendBody(reply, body(line))
+    if (handed === null) return void sendBody(reply, body(line))
+    // Not that of the answer: behind others it has none yet.
+    const { socket } = reply.request.raw
+    const giveBack = (): void => this.caller.giveBack(handed)
+    if (socket.destroyed) return giveBack()
+    socket.once('close', giveBack)
+    sendBody(reply, body(line), () => socket.off('close', giveBack))
   }
+}
 
-  private returnUnlessWritten(reply: FastifyReply, handed: Unwritten): void {
-    const { raw } = reply
-    if (raw.destroyed || raw.socket === null) return this.caller.giveBack(handed)
-    raw.once('close', () => {
-      if (!raw.writableFinished) this.caller.giveBack(handed)
-    })
-  }
+function sendMade(reply: FastifyReply, made: Body | Refusal): void {
+  if (typeof made === 'string' || Buffer.isBuffer(made)) sendBody(reply, made)
+  else sendRefusal(reply, made)
 }
 
 /** A refusal's line is a body as it is. */

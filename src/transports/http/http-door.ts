@@ -27,6 +27,7 @@ import Fastify, {
 import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { Door as DoorNumber, type Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
@@ -37,11 +38,11 @@ import type { Certificates } from '../tls/certificates.ts'
 import { AllowedHosts } from './allowed-hosts.ts'
 import {
   commonHeaders,
-  type Ending,
   JSON_TYPE,
   sendHttpRefusal,
   sendRefusal,
   setHeaders,
+  type Terms,
 } from './answers.ts'
 import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
@@ -56,6 +57,7 @@ import { originRefused, RequestGuard } from './request-guard.ts'
 import { RoutePaths } from './route-paths.ts'
 import { standardRoutes } from './routes.ts'
 
+const HTTP = DoorNumber.http
 const BACKLOG = 1024
 /** While it drains. */
 const SWEEP_MS = 50
@@ -75,32 +77,39 @@ export interface HttpDoorOptions {
   readonly plugins: readonly RoutePlugin[]
   /** How long a peer may take; the standard is `httpTimes`. */
   readonly times?: HttpTimes
+  readonly traffic: Traffic
 }
 
 export interface HttpTimes {
   readonly headersMs: number
   readonly requestMs: number
   readonly checkEveryMs: number
+  /** For reading a long answer. */
+  readonly writeMs: number
 }
 
 const httpTimes: HttpTimes = {
   headersMs: limits.httpHeadersMsMax,
   requestMs: limits.httpRequestMsMax,
   checkEveryMs: limits.httpCheckEveryMs,
+  writeMs: limits.httpWriteMsMax,
 }
 
 export class HttpDoor implements Door {
   private readonly app: FastifyInstance
   private readonly deps: HttpDeps
   private readonly times: HttpTimes
+  private readonly traffic: Traffic
   private readonly sockets = new Set<Socket>()
-  private readonly ending: Ending = { now: false }
+  private readonly terms: Terms
   private readonly certificates: Certificates | null
   private unfollow: (() => void) | null = null
 
   constructor(options: HttpDoorOptions) {
     this.deps = depsOf(options)
     this.times = options.times ?? httpTimes
+    this.traffic = options.traffic
+    this.terms = { isEnding: false, writeMs: this.times.writeMs }
     this.certificates = options.certificates
     this.app = Fastify({
       serverFactory: (handler) => this.server(handler),
@@ -121,7 +130,7 @@ export class HttpDoor implements Door {
   }
 
   async drain(timeoutMs: number): Promise<void> {
-    this.ending.now = true
+    this.announceEnd()
     const timer = setTimeout(() => this.app.server.closeAllConnections(), timeoutMs)
     // An answer that had begun before did not say that it was the last.
     const sweep = setInterval(() => this.app.server.closeIdleConnections(), SWEEP_MS)
@@ -131,6 +140,10 @@ export class HttpDoor implements Door {
     clearInterval(sweep)
     clearTimeout(timer)
     this.unfollow?.()
+  }
+
+  announceEnd(): void {
+    this.terms.isEnding = true
   }
 
   private build(plugins: readonly RoutePlugin[]): void {
@@ -144,7 +157,7 @@ export class HttpDoor implements Door {
     // Set for each request by its `Look`.
     app.decorateRequest('principal', null as unknown as Principal)
     app.decorateRequest('bodyMax', 0)
-    app.decorate('ending', this.ending)
+    app.decorate('terms', this.terms)
     takeJsonBodies(app)
     answerErrors(app, paths, this.lookFor('token'))
     // One hook per route, which knows what the route is: the framework would make an object of it per request.
@@ -157,10 +170,14 @@ export class HttpDoor implements Door {
       for (const [name, value] of Object.entries(commonHeaders)) {
         if (!reply.hasHeader(name)) reply.header(name, value)
       }
-      if (this.ending.now) reply.header('connection', 'close')
+      if (this.terms.isEnding) reply.header('connection', 'close')
       sent()
     })
+    const unwatch = deps.auth.onChange(() =>
+      polls.endInvalid((principal) => deps.auth.isValid(principal)),
+    )
     app.addHook('preClose', (done) => {
+      unwatch()
       polls.endAll()
       done()
     })
@@ -201,12 +218,22 @@ export class HttpDoor implements Door {
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
-    server.maxConnections = config.connectionsMax
     server.setTimeout(limits.httpIdleMsMax)
     server.on('connect', answerConnect)
     server.on('connection', (socket) => {
+      // (`maxConnections` would send it back to the primary, and from there to and fro.)
+      if (this.sockets.size >= config.connectionsMax) {
+        this.traffic.connectionRefused(HTTP)
+        return socket.destroy()
+      }
       this.sockets.add(socket)
-      socket.once('close', () => this.sockets.delete(socket))
+      // One for each answer that is owed on it, which are bounded.
+      socket.setMaxListeners(0)
+      this.traffic.connected(HTTP, 1)
+      socket.once('close', () => {
+        this.sockets.delete(socket)
+        this.traffic.connected(HTTP, -1)
+      })
     })
     return server
   }
@@ -231,8 +258,12 @@ export class HttpDoor implements Door {
       if (access === 'own') return done()
       if (origins.refuses(headers)) return void sendHttpRefusal(reply, originRefused)
       const verdict = bearer.principalOf(headers.authorization, socket.remoteAddress ?? null)
-      if (!isPrincipal(verdict)) return void sendRefusal(reply, verdict)
+      if (!isPrincipal(verdict)) {
+        this.traffic.refused(HTTP, verdict.code)
+        return void sendRefusal(reply, verdict)
+      }
       if (access !== 'token' && !verdict.scopes.has(access)) {
+        this.traffic.refused(HTTP, refusals.forbidden.code)
         return void sendRefusal(reply, refusals.forbidden)
       }
       request.principal = verdict

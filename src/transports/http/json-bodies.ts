@@ -14,6 +14,7 @@ import type { OpName } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { frameAround, frameOf, type SmallField } from '../wire/frames.ts'
 import { borrowWriter, returnWriter } from '../writer-pool.ts'
+import { discard } from './spent-chunks.ts'
 
 /** `application/json`, or a type made of it, in no other characters than UTF-8. */
 const JSON_IN_UTF8 = /^application\/(?:[\w.-]+\+)?json(?:; ?charset="?utf-?8"?)?$/i
@@ -108,17 +109,22 @@ function gather(request: FastifyRequest, payload: IncomingMessage, done: Done): 
   const end = (error: Error | null): void => {
     payload.off('data', take)
     payload.off('end', finish)
-    payload.off('error', end)
+    payload.off('error', broken)
     if (error === null) return done(null, body)
     body.giveBack()
     done(error)
   }
   const take = (chunk: Buffer): void => {
     if (body.length + chunk.length > bodyMax) end(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
-    else body.add(chunk)
+    else {
+      body.add(chunk)
+      discard(chunk)
+    }
   }
   const finish = (): void => end(null)
+  // The client has gone in the middle of it.
+  const broken = (): void => end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH())
   payload.on('data', take)
   payload.on('end', finish)
-  payload.on('error', end)
+  payload.on('error', broken)
 }

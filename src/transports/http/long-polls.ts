@@ -4,8 +4,8 @@
 // 1. A pull that was ended is forgotten by the shards; jobs that were on their way to it return.
 // 2. One connection has a few of them at most. (Requests piped behind each other would otherwise be a way to have
 //    any number.)
+// 3. It is the connection that is watched: the answer to a request behind others does not know it before its turn.
 
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../../engine/limits.ts'
 import type { Guard } from '../auth/guard.ts'
@@ -15,8 +15,8 @@ import type { Answer, Caller } from '../caller.ts'
 export class LongPolls {
   private readonly caller: Caller
   private readonly access: Guard
-  /** Each ends one of them. */
-  private readonly waiting = new Set<() => void>()
+  /** What ends one of them, and whose it is. */
+  private readonly waiting = new Map<() => void, Principal>()
   private readonly bySocket = new Map<Socket, number>()
   private isOver = false
 
@@ -26,22 +26,21 @@ export class LongPolls {
   }
 
   /** Whether the connection has as many as it may have. */
-  isFull({ socket }: ServerResponse): boolean {
-    return socket !== null && (this.bySocket.get(socket) ?? 0) >= limits.pollsPerConnectionMax
+  isFull(socket: Socket): boolean {
+    return (this.bySocket.get(socket) ?? 0) >= limits.pollsPerConnectionMax
   }
 
   /** `done` is called once; null: it was ended before there was an answer. */
   wait(
     principal: Principal,
     frame: Buffer,
-    response: ServerResponse,
+    socket: Socket,
     done: (answer: Answer | null) => void,
   ): void {
-    const { socket } = response
-    if (this.isOver || response.destroyed || socket === null) return done(null)
+    if (this.isOver || socket.destroyed) return done(null)
     const session = this.caller.begin()
     const settle = (answer: Answer | null): void => {
-      response.off('close', end)
+      socket.off('close', end)
       this.waiting.delete(end)
       this.left(socket)
       done(answer)
@@ -50,16 +49,21 @@ export class LongPolls {
       this.caller.end(session)
       settle(null)
     }
-    this.waiting.add(end)
+    this.waiting.set(end, principal)
     this.bySocket.set(socket, (this.bySocket.get(socket) ?? 0) + 1)
-    response.once('close', end)
+    socket.once('close', end)
     this.access.ask(principal, frame, settle, session)
+  }
+
+  /** Those whose token is not good any more; when they come again they are told. */
+  endInvalid(isValid: (principal: Principal) => boolean): void {
+    for (const [end, principal] of this.waiting) if (!isValid(principal)) end()
   }
 
   /** None waits from now on. */
   endAll(): void {
     this.isOver = true
-    for (const end of this.waiting) end()
+    for (const end of this.waiting.keys()) end()
   }
 
   private left(socket: Socket): void {

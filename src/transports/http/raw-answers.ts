@@ -47,7 +47,7 @@ function refusalOf(code: string): HttpRefusal {
 }
 
 /** Writes the whole answer, and closes. */
-export function endWith(socket: Duplex, { status, headers, body }: HttpRefusal): void {
+function endWith(socket: Duplex, { status, headers, body }: HttpRefusal): void {
   const lines = Object.entries({
     ...commonHeaders,
     ...headers,

@@ -10,6 +10,7 @@
 // A line begins with `{"ok":true`, and ends without its newline. A `reqId` that came in a body is skipped.
 
 import { limits } from '../../engine/limits.ts'
+import type { Refusal, RefusalCode } from '../../engine/refusal.ts'
 
 /** A string has one character per byte: Node joins it with the head of the answer, and no buffer is made. */
 export type Body = string | Buffer
@@ -60,6 +61,15 @@ export function countsBody(line: Buffer): Body {
   const to = line.indexOf(']', from)
   const count = line.toString('latin1', from, to)
   return joined(`${DATA}{"count":${count}`, line, to + 1, line.length, '}')
+}
+
+/** The refusal of the only item, or null: it was done. No payload is in the line. */
+export function onlyRefusal(line: Buffer): Refusal | null {
+  if (line.indexOf('"errors":[') < 0) return null
+  const { errors } = JSON.parse(line.toString()) as {
+    errors: readonly [{ error: string; code: RefusalCode }]
+  }
+  return { code: errors[0].code, text: errors[0].error }
 }
 
 /** The job alone, which is there. */

@@ -15,7 +15,7 @@ export const anyJson = { description: 'any JSON value' }
 export const nothing = { type: 'null' }
 export const count = uint
 export const yesOrNo = { type: 'boolean' }
-export const states = [
+const states = [
   'waiting',
   'delayed',
   'active',
@@ -48,6 +48,28 @@ const jobProperties = {
   tags: listOf(text),
 }
 const jobRequired = Object.keys(jobProperties)
+/** Of a job that was pushed as a part of a trace. */
+const traceProperties = { traceparent: text, tracestate: text }
+const exampleJob = {
+  id: 33,
+  queue: 'mail',
+  data: { to: 'ann@example.org' },
+  priority: 0,
+  created_at: 1_790_000_000_000,
+  run_at: 1_790_000_000_000,
+  started_at: 0,
+  attempts: 0,
+  max_attempts: 3,
+  backoff: 0,
+  ttl: 0,
+  timeout: 0,
+  unique_key: null,
+  depends_on: [],
+  progress: 0,
+  progress_msg: null,
+  tags: [],
+}
+const exampleRefusal = { index: 1, error: 'Job 65 not found', code: 'job_not_found' }
 const state = { enum: states }
 
 /** What a push may say besides the queue. */
@@ -86,17 +108,20 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   {
     $id: 'Job',
     type: 'object',
-    properties: jobProperties,
+    properties: { ...jobProperties, ...traceProperties },
     required: jobRequired,
+    examples: [exampleJob],
   },
   {
     $id: 'PulledJob',
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       token: { ...uint, description: 'of this delivery; with `token` or `lease`' },
     },
     required: jobRequired,
+    examples: [{ ...exampleJob, started_at: 1_790_000_000_005, token: 7 }],
   },
   {
     $id: 'JobWithState',
@@ -104,12 +129,22 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
     type: 'object',
     properties: {
       ...jobProperties,
+      ...traceProperties,
       state,
       result: anyJson,
       error: textOrNull,
       finished_at: { ...at, type: ['integer', 'null'] },
     },
     required: ['state'],
+    examples: [
+      {
+        ...exampleJob,
+        state: 'completed',
+        result: { sent: true },
+        error: null,
+        finished_at: 1_790_000_000_900,
+      },
+    ],
   },
   { $id: 'JobState', ...objectOf({ id: uint, state }) },
   {
@@ -119,10 +154,12 @@ export const commonSchemas: readonly { readonly $id: string; readonly [key: stri
   {
     $id: 'Batch',
     ...objectOf({ ids: listOf(uint), errors: listOf(itemRefusal) }, ['ids']),
+    examples: [{ ids: [33, 65] }],
   },
   {
     $id: 'Counted',
     ...objectOf({ count: uint, errors: listOf(itemRefusal) }, ['count']),
+    examples: [{ count: 1, errors: [exampleRefusal] }],
   },
   {
     $id: 'QueueInfo',
@@ -214,7 +251,7 @@ interface Described {
   readonly beside?: Readonly<Record<string, object>>
   readonly query?: Fields
   /** Names in the path. */
-  readonly path?: readonly ('queue' | 'id' | 'name' | 'webhook')[]
+  readonly path?: readonly ('queue' | 'id' | 'name' | 'worker' | 'webhook')[]
   readonly body?: object
   readonly isPublic?: boolean
 }
@@ -223,6 +260,7 @@ const pathParts = {
   queue: { ...text, description: 'a queue, percent-encoded' },
   id: { ...uint, description: "a job's id" },
   name: { ...text, description: 'a cron, percent-encoded' },
+  worker: { ...text, description: 'a consumer, percent-encoded' },
   webhook: { ...text, description: "a webhook's id", examples: ['wh_1'] },
 }
 

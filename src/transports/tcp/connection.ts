@@ -31,6 +31,7 @@ import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Principal } from '../auth/principal.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
+import { Account } from './account.ts'
 import type { Arriving } from './arriving.ts'
 import { Asked, askedBy, lookAt, UNSURE } from './first-look.ts'
 import { keepPull, pullNow } from './kept-pull.ts'
@@ -38,14 +39,13 @@ import { type Host, Leaving } from './leaving.ts'
 import { writeState } from './moving.ts'
 import { Output } from './output.ts'
 import { answerOwn, isOwnCommand, type Speaker } from './own-commands.ts'
+import { Parting } from './parting.ts'
 import { readInto } from './read-buffer.ts'
 import { ReplyQueue, type ReplyQueueOwner } from './reply-queue.ts'
 import type { ConnectionServices, Owner } from './services.ts'
 import { Standing } from './standing.ts'
 import { Subscriptions } from './subscriptions.ts'
 
-/** How long a peer that we have finished with may keep its side open. */
-const LINGER_MS = 2000
 const KEEP_ALIVE_MS = 30_000
 /** How long a peer whose token is gone may take to read what it is owed. */
 const EXPEL_MS = 300
@@ -60,6 +60,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   readonly output: Output
   readonly replies: ReplyQueue
   readonly subscriptions: Subscriptions
+  readonly account: Account
   private readonly socket: Socket
   private readonly services: ConnectionServices
   private readonly owner: Owner<Connection>
@@ -79,7 +80,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   private inTurn = false
   private wakeScheduled = false
   private sessionOver = false
-  private lingerTimer: NodeJS.Timeout | null = null
+  private readonly parting: Parting
   private readonly wakeUp = (): void => this.wake()
 
   /** `arriving`: it comes from another worker, with that state. */
@@ -99,7 +100,9 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
       this.principal === null ? limits.frameBytesMaxBeforeAuth : services.frameBytesMax,
     )
     this.output = new Output(this.socket, () => this.progressed())
-    this.replies = new ReplyQueue(this.output, this)
+    this.parting = new Parting(this.socket)
+    this.account = new Account(services, session, this.address, arriving?.state.consumer ?? null)
+    this.replies = new ReplyQueue(this.output, this, this.account)
     this.subscriptions = arriving?.subscriber ?? new Subscriptions(services.gate)
   }
 
@@ -111,7 +114,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     socket.on('end', () => this.inputEnds())
     socket.on('error', (error) => this.failed(error))
     socket.on('close', () => this.closed())
-    this.subscriptions.attach(this.output, () => this.replied())
+    this.subscriptions.attach(this.output, () => this.replied(), this.account)
     this.standing.wait(this.services.authTimeoutMs, () => this.expel(refusals.authRequired))
     if (arriving !== null) this.resume(arriving)
   }
@@ -185,6 +188,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
       owed: this.replies.pack((slot) => pullNow(slot, codec, nowMs)),
       rest: this.framer.left(),
       subscriptions: this.subscriptions.all(),
+      consumer: this.account.pack(),
     })
   }
 
@@ -194,6 +198,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     this.leaving = null
     this.framer.close()
     this.replies.abandon()
+    this.account.close()
     this.standing.endWait()
     socket.removeAllListeners()
     socket.on('error', () => undefined)
@@ -314,12 +319,14 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
 
   private frame(bytes: Buffer, from: number, to: number): void {
     let asked: number = this.standing.isTrusted ? lookAt(bytes, from) : UNSURE
-    if (asked === UNSURE) {
+    const isPlain = asked !== UNSURE
+    if (!isPlain) {
       asked = this.readFirst(bytes, from, to)
       if (asked === ANSWERED) return
     }
     const slot = this.replies.next(asked as Asked)
     const { gate, codec, clock } = this.services
+    this.account.came(slot, asked as Asked, isPlain ? 0 : command.op, bytes, from, to)
     gate.submit(bytes, from, to, slot, this.session)
     if (asked !== Asked.other && !slot.done) {
       this.replies.keep(slot, keepPull(codec, bytes, from, to), clock.nowMs())
@@ -336,6 +343,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     if (refusal === null && principal !== null && !isOwnCommand(command.op)) {
       return isTrusted ? askedBy(command.op) : this.readGuarded(principal, bytes, from, to)
     }
+    this.account.own(refusal === null ? command.op : 0)
     const slot = this.replies.next(Asked.other)
     const reply = codec.reply(command, slot)
     if (refusal !== null) reply.refused(refusal)
@@ -386,7 +394,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     if (this.state !== 'open') return
     if (this.standing.isOver) this.finish(refusal)
     else this.refuseAndFinish(refusal)
-    this.cutOffAfter(EXPEL_MS)
+    this.parting.cutOffAfter(EXPEL_MS)
     this.schedule()
   }
 
@@ -444,17 +452,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   private end(): void {
     this.state = 'ended'
     this.output.send()
-    this.socket.end(() => this.linger())
-  }
-
-  /** Everything is sent. The peer gets a while to see it and to close; closing first might cut it off. */
-  private linger(): void {
-    if (this.state !== 'closed' && this.lingerTimer === null) this.cutOffAfter(LINGER_MS)
-  }
-
-  private cutOffAfter(ms: number): void {
-    this.lingerTimer = setTimeout(() => this.socket.destroy(), ms)
-    this.lingerTimer.unref()
+    this.socket.end(() => this.parting.linger())
   }
 
   /** All its commands are for one other worker: the connection goes there, when nothing but pulls is on its way. */
@@ -485,7 +483,8 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     if (this.state === 'closed') return
     this.state = 'closed'
     const { gate } = this.services
-    if (this.lingerTimer !== null) clearTimeout(this.lingerTimer)
+    this.account.close()
+    this.parting.end()
     this.leaving?.cancel()
     this.standing.endWait()
     this.framer.close()

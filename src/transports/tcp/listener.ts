@@ -22,6 +22,7 @@ import {
 import { ByteWriter } from '../../engine/byte-writer.ts'
 import type { Session } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import { Door } from '../../engine/traffic.ts'
 import type { Sessions } from '../sessions.ts'
 import type { Certificates } from '../tls/certificates.ts'
 import { Handshakes } from '../tls/handshakes.ts'
@@ -147,6 +148,7 @@ export class Listener implements Owner<Connection> {
     const { gate, sessions } = this.options
     const session = sessions.next(true)
     return new Arriving(state, session, gate, (socket, arriving) => {
+      session.door = doorOf(socket)
       const connection = new Connection(socket, session, this.options, this, arriving)
       if (connection.principal === null) this.strangers.add(session, connection.address)
       this.add(connection, arriving)
@@ -194,7 +196,7 @@ export class Listener implements Owner<Connection> {
   }
 
   private accept(socket: Socket): void {
-    const session = this.options.sessions.next()
+    const session = this.options.sessions.next(false, doorOf(socket))
     const refusal = this.refusalOf(session, socket)
     if (refusal !== null) return this.refuse(socket, refusal)
     this.add(new Connection(socket, session, this.options, this, null), null)
@@ -214,7 +216,7 @@ export class Listener implements Owner<Connection> {
   }
 
   private acceptSecured(socket: Socket): void {
-    const session = this.options.sessions.next()
+    const session = this.options.sessions.next(false, doorOf(socket))
     const refusal = this.refusalOf(session, socket)
     if (refusal !== null) return this.refuse(socket, refusal)
     const services = { ...this.options, moves: null }
@@ -269,6 +271,7 @@ export class Listener implements Owner<Connection> {
   }
 
   private refuse(socket: Socket, refusal: Refusal): void {
+    this.options.traffic.connectionRefused(doorOf(socket))
     if (this.refused++ % LOG_EVERY === 0) {
       const { code, text } = refusal
       this.options.log.warn({ code, refused: this.refused }, `a connection is refused: ${text}`)
@@ -309,4 +312,9 @@ export class Listener implements Owner<Connection> {
     this.handshakes?.stop()
     this.unfollow()
   }
+}
+
+/** A Unix socket has no address. */
+function doorOf({ remoteAddress }: Socket): Door {
+  return remoteAddress === undefined ? Door.unix : Door.tcp
 }

@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net'
 import { deserialize, serialize } from 'node:v8'
 import type { Session, Subscriber, Unwritten } from '../../engine/ports.ts'
+import type { ConnectedConsumer } from '../consumers/consumers.ts'
 import type { Asked } from './first-look.ts'
 import type { StandingKeys } from './standing.ts'
 
@@ -58,6 +59,8 @@ export interface ConnectionState {
   readonly rest: Buffer
   /** Queue and mask. */
   readonly subscriptions: readonly (readonly [string, number])[]
+  /** What it is among the consumers; null when it is none. */
+  readonly consumer: ConnectedConsumer | null
 }
 
 export function isPull(owed: KeptPull | KeptReply): owed is KeptPull {

@@ -1,4 +1,4 @@
-// The commands that never reach a shard: AUTH, SUBSCRIBE and UNSUBSCRIBE are about the connection itself.
+// The commands that never reach a shard: AUTH, HELLO, SUBSCRIBE and UNSUBSCRIBE are about the connection itself.
 
 import type { Command } from '../../engine/command.ts'
 import { Op, opNames, routeOf } from '../../engine/op.ts'
@@ -7,6 +7,7 @@ import { checkQueueName } from '../../engine/queue-name.ts'
 import { refusals } from '../../engine/refusal.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
+import type { Account } from './account.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 /** The connection. */
@@ -16,6 +17,7 @@ export interface Speaker {
   /** Null: it has not said who it is. */
   readonly principal: Principal | null
   readonly subscriptions: Subscriptions
+  readonly account: Account
   /** Its AUTH was right. */
   becomes(principal: Principal): void
   /** It guesses too often: after this reply it is over. */
@@ -38,6 +40,12 @@ export function answerOwn(
   const { principal, subscriptions } = speaker
   const { queue, events } = command
   if (principal === null) return reply.refused(refusals.authRequired)
+  if (command.op === Op.HELLO) {
+    const refusal = authorize(principal, 'HELLO', null)
+    return refusal === null
+      ? speaker.account.hello(command, principal, reply)
+      : reply.refused(refusal)
+  }
   if (command.op === Op.SUBSCRIBE) {
     const refusal =
       authorize(principal, 'SUBSCRIBE', queue) ?? subscriptions.add(queue, events, () => reply.ok())

@@ -16,7 +16,7 @@ import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
 import type { Refusal } from '../../engine/refusal.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { borrowWriter, returnWriter } from '../writer-pool.ts'
-import { Asked } from './first-look.ts'
+import { Asked, Ends } from './first-look.ts'
 import { isPull, type KeptPull, type KeptReply } from './moving.ts'
 import type { Output } from './output.ts'
 
@@ -24,6 +24,12 @@ export interface ReplyQueueOwner {
   /** A reply was written or is held: there may be something to flush, and there is more to hold. */
   replied(): void
   giveBack(handed: Unwritten): void
+}
+
+/** Who counts replies. */
+export interface ReplyAccount {
+  /** The line of a slot is `bytes[from..to)`. */
+  answered(slot: Slot, bytes: Buffer, from: number, to: number, handed: Unwritten | null): void
 }
 
 /** Where a slot's line goes. */
@@ -42,6 +48,12 @@ export class Slot implements ReplySlot {
   line: Buffer | null = null
   keptMs = 0
   serial = 0
+  /** When its frame came, when that is to be measured; else 0. */
+  sinceMs = 0
+  /** Of a frame that is measured. */
+  op = 0
+  /** What its frame ends, if it succeeds. */
+  ends: Ends = Ends.nothing
   private readonly queue: ReplyQueue
 
   constructor(queue: ReplyQueue) {
@@ -62,16 +74,20 @@ export class ReplyQueue {
   heldBytes = 0
   private readonly output: Output
   private readonly owner: ReplyQueueOwner
+  private readonly account: ReplyAccount
   private ordered: Slot[] = []
   private head = 0
   private readonly unordered = new Set<Slot>()
   private spare: Slot | null = null
+  /** Where the line begins that is being written into the output. */
+  private lineFrom = 0
   private gone = false
   private lastSerial = 0
 
-  constructor(output: Output, owner: ReplyQueueOwner) {
+  constructor(output: Output, owner: ReplyQueueOwner, account: ReplyAccount) {
     this.output = output
     this.owner = owner
+    this.account = account
   }
 
   /** Commands whose reply has not reached the output. */
@@ -172,7 +188,9 @@ export class ReplyQueue {
       slot.place = 'nowhere'
     } else if (slot.unordered || this.isNext(slot)) {
       slot.place = 'output'
-      return this.output.open()
+      const out = this.output.open()
+      this.lineFrom = out.length
+      return out
     } else {
       slot.place = 'own'
     }
@@ -189,10 +207,13 @@ export class ReplyQueue {
     }
     if (slot.place === 'own') {
       slot.handed = handed
+      if (slot.own !== null) this.account.answered(slot, slot.own.bytes, 0, slot.own.length, handed)
       this.heldBytes += slot.own?.length ?? 0
       this.owner.replied()
       return
     }
+    const { bytes, length } = this.output.open()
+    this.account.answered(slot, bytes, this.lineFrom, length, handed)
     this.output.lineEnded(handed)
     if (slot.queued) this.drain()
     else if (slot.unordered) this.unordered.delete(slot)

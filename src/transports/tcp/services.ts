@@ -1,8 +1,10 @@
 // What a connection needs of its listener.
 
 import type { Clock, Gate, WireCodec } from '../../engine/ports.ts'
+import type { Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
+import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import type { Moves } from './moving.ts'
 
@@ -15,6 +17,8 @@ export interface ConnectionServices {
   readonly log: Log
   readonly clock: Clock
   readonly frameBytesMax: number
+  readonly traffic: Traffic
+  readonly consumers: Consumers
   /** Null where there is no other worker to go to, or no way: the keys of TLS are in this process alone. */
   readonly moves: Moves | null
 }

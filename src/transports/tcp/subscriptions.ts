@@ -10,11 +10,17 @@ import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Output } from './output.ts'
 
+/** Who counts what was dropped. */
+export interface DropAccount {
+  eventDropped(): void
+}
+
 export class Subscriptions implements Subscriber {
   private readonly gate: Gate
   /** Null: the connection is on its way here. */
   private output: Output | null = null
   private onLine: () => void = () => undefined
+  private account: DropAccount | null = null
   /** By queue, the mask of events. */
   private readonly queues: Map<string, number>
   private early: Buffer[] = []
@@ -28,9 +34,10 @@ export class Subscriptions implements Subscriber {
   }
 
   /** `onLine`: something is there to be flushed. */
-  attach(output: Output, onLine: () => void): void {
+  attach(output: Output, onLine: () => void, account: DropAccount): void {
     this.output = output
     this.onLine = onLine
+    this.account = account
     const { early } = this
     this.early = []
     for (const line of early) this.write(output, line)
@@ -76,6 +83,7 @@ export class Subscriptions implements Subscriber {
     const unsent = output === null ? this.earlyBytes : output.unsentBytes
     if (unsent + line.length > limits.subscriberBytesMax) {
       this.dropped++
+      this.account?.eventDropped()
       return
     }
     if (output === null) {

@@ -95,6 +95,13 @@ function readRare(fields: FrameFields, into: Command): void {
     case Op.CRON:
       readCron(fields, into)
       return
+    case Op.HELLO: {
+      const isGiven = fields.isGiven(Field.data)
+      into.name = fields.string(Field.name)
+      into.dataFrom = isGiven ? (fields.from[Field.data] as number) : -1
+      into.dataTo = isGiven ? (fields.to[Field.data] as number) : -1
+      return
+    }
     case Op.CRONDELETE:
       into.name = fields.string(Field.name)
       return

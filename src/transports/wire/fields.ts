@@ -180,6 +180,7 @@ const rows: Readonly<Record<keyof typeof Op, Row>> = {
   // Of `id` and `ids` one is required, which the reader of these two checks.
   HEARTBEAT: row([], ['id', 'ids', 'lease', 'token', 'tokens']),
   RELEASE: row([], ['id', 'ids', 'token', 'tokens']),
+  HELLO: row(['name'], ['data']),
   // Their fields are read by webhook-fields.ts: they are rare, and there are too many.
   WEBHOOK: row([]),
   WEBHOOKDELETE: row([]),

@@ -7,9 +7,10 @@
 // The payload stays as it came, but for line breaks between its values, which a line can't hold: they become tabs.
 // (Within a string both are refused alike.)
 
+import { limits } from '../../engine/limits.ts'
 import type { OpName } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
-import { validateJson } from './json-scanner.ts'
+import { failedAt, failedDeep, validateJson } from './json-scanner.ts'
 
 const NEWLINE = 0x0a
 const RETURN = 0x0d
@@ -104,6 +105,15 @@ function headOf(op: OpName, fields: Readonly<Record<string, SmallField>>): strin
 /** One JSON value of any kind, and nothing else. */
 export function isJson(bytes: Buffer): boolean {
   return validateJson(bytes, 0, bytes.length) < 0
+}
+
+/** What is wrong with bytes that are to be one JSON value: the same as of a line. Null: nothing. */
+export function refuseJson(bytes: Buffer): Refusal | null {
+  const at = validateJson(bytes, 0, bytes.length)
+  if (at < 0) return null
+  return failedDeep() && failedAt() === at
+    ? refusals.limitExceeded('nesting of a JSON value', limits.jsonDepthMax)
+    : refusals.invalid('the body is not JSON')
 }
 
 function isBlank(byte: number): boolean {

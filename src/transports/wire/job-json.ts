@@ -20,6 +20,7 @@ import { type JobPage, PAGE_ROWS, type RareFields, RowFlag, rowOf } from '../../
 import type { JobSource, SeqList } from '../../engine/ports.ts'
 import { BY_WORDS_MAX, copyWords, Piece, ViewOfLast } from './copy-bytes.ts'
 import { DecimalRun } from './decimal.ts'
+import { contextIn } from './trace-tags.ts'
 
 const NUMBER_BYTES_MAX = 16
 /** Keys and numbers of a job without `queue`, `data` and what is rare. */
@@ -344,7 +345,12 @@ function writeRare(out: ByteWriter, rare: RareFields | undefined, progress: numb
   out.ascii(',"progress_msg":')
   out.utf8(JSON.stringify(rare?.message ?? null))
   out.ascii(',"tags":')
-  out.utf8(rare?.tags ?? '[]')
+  const tags = rare?.tags ?? '[]'
+  out.utf8(tags)
+  const context = contextIn(tags)
+  if (context === null) return
+  out.ascii(`,"traceparent":"${context.traceparent}"`)
+  if (context.tracestate !== null) out.ascii(`,"tracestate":"${context.tracestate}"`)
 }
 
 /** `,"queue":"orders","data":`. The names of a reply are the same text object, so the test is quick. */

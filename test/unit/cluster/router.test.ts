@@ -11,6 +11,7 @@ import { ByteWriter } from '../../../src/engine/byte-writer.ts'
 import type { Command } from '../../../src/engine/command.ts'
 import { opNames } from '../../../src/engine/op.ts'
 import { newSession, type Reply, type ReplySlot } from '../../../src/engine/ports.ts'
+import { Traffic } from '../../../src/engine/traffic.ts'
 import { wireCodec } from '../../../src/transports/wire/codec.ts'
 
 const queueOf = (worker: number): string => {
@@ -62,6 +63,7 @@ function routing() {
   const sent: { request: Request; line: string }[] = []
   const link = { up: true, full: false }
   const router = new Router({
+    traffic: new Traffic(),
     codec: wireCodec,
     clock: { nowMs: () => Date.now() },
     routes,

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { shardOfQueue } from '../../../src/cluster/shard-of-queue.ts'
+import { limits } from '../../../src/engine/limits.ts'
 import { EngineHarness, queueOfShard, START_MS } from '../../support/engine-harness.ts'
 
 let q: EngineHarness
@@ -104,6 +105,27 @@ describe('queues that nobody uses any more', () => {
     expect(q.shards[7]?.state.queuesByName.has(name)).toBe(false)
     const ids = namesOf(7, 30).map((each) => q.push(each, each))
     for (const id of ids) expect(q.job(id)?.queue).toBe(q.job(id)?.data)
+  })
+})
+
+describe('a shard that is full', () => {
+  const full = (map: ReadonlyMap<unknown, unknown> | undefined, size: number): void => {
+    Object.defineProperty(map, 'size', { value: size, configurable: true })
+  }
+
+  it('101 opens no more queues, and those that there are go on', () => {
+    const [known, unknown] = namesOf(7, 2) as [string, string]
+    q.push(known)
+    full(q.shards[7]?.state.queuesByName, limits.queuesPerShardMax)
+    expect(q.send({ cmd: 'PUSH', queue: unknown, data: 1 })).toMatchObject({
+      ok: false,
+      code: 'limit_exceeded',
+      error: 'Limit exceeded: queues in a shard (max 100000)',
+    })
+    expect(q.send({ cmd: 'PUSH', queue: known, data: 1 }).ok).toBe(true)
+    expect(q.pull(known)).not.toBeNull()
+    // Another shard has room.
+    expect(q.send({ cmd: 'PUSH', queue: namesOf(8, 1)[0], data: 1 }).ok).toBe(true)
   })
 })
 

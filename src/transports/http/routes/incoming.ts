@@ -3,10 +3,12 @@
 // With WEBHOOK_INCOMING_SECRET the body must be signed, and the signature stands for a token: those who send webhooks
 // have none.
 
+import type { IncomingHttpHeaders } from 'node:http'
 import { refusals } from '../../../engine/refusal.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { isSignedBy } from '../../webhooks/signature.ts'
-import { frameOf, isJson } from '../../wire/frames.ts'
+import { frameOf, refuseJson } from '../../wire/frames.ts'
+import { readTraceContext, tagsOf } from '../../wire/trace-tags.ts'
 import { sendRefusal } from '../answers.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { bodyOf } from '../json-bodies.ts'
@@ -34,18 +36,23 @@ export const incomingRoutes: RoutePlugin = (app, { commands, config, clock }) =>
     },
     (request, reply) => {
       const { queue } = request.params
-      const data = bodyOf(request)?.bytes
+      const data = bodyOf(request)?.bytes ?? NO_BYTES
       if (secrets.length > 0) {
-        const isGood = isSignedBy(secrets, request.headers, data ?? NO_BYTES, clock.nowMs())
+        const isGood = isSignedBy(secrets, request.headers, data, clock.nowMs())
         if (!isGood) return sendRefusal(reply, refusals.signatureInvalid)
         request.principal = signer
       }
       // It becomes a part of a frame: what is no JSON could say more than its data.
       const frame =
-        data !== undefined && isJson(data)
-          ? frameOf('PUSH', { queue, full: true, data })
-          : refusals.invalid('the body is not JSON')
+        refuseJson(data) ??
+        frameOf('PUSH', { queue, full: true, data, tags: tagsOfHeaders(request.headers) })
       return commands.run(request, reply, frame, jobBody)
     },
   )
+}
+
+/** Undefined when the sender has no trace. */
+function tagsOfHeaders({ traceparent, tracestate }: IncomingHttpHeaders): string[] | undefined {
+  const context = readTraceContext(traceparent, tracestate)
+  return context === null ? undefined : tagsOf(context)
 }

@@ -1,9 +1,7 @@
-// The node itself: whether it is well, how it is set, and its end.
+// The node itself: how it is set, and its end. Whether it is well: metrics/health-routes.ts.
 
-import { frameOf } from '../../wire/frames.ts'
 import { sendData } from '../answers.ts'
 import type { HttpDeps, RoutePlugin } from '../http-deps.ts'
-import { isOk } from '../reply-lines.ts'
 import { describeRoute, listOf, ref } from '../schemas.ts'
 
 /** A page that knows no node by an id calls the only one so. */
@@ -11,31 +9,6 @@ const STANDALONE = 'standalone'
 
 export const nodeRoutes: RoutePlugin = (app, deps) => {
   const { clock, config, node } = deps
-
-  app.get(
-    '/health',
-    {
-      exposeHeadRoute: true,
-      config: { access: 'public' },
-      schema: describeRoute({
-        tag: 'server',
-        summary: 'Whether it is well; status 503 when not',
-        data: ref('Health'),
-        isPublic: true,
-      }),
-    },
-    async (_request, reply) => {
-      const isHealthy = await isWell(deps)
-      if (!isHealthy) reply.code(503)
-      return sendData(reply, {
-        status: isHealthy ? 'healthy' : 'unhealthy',
-        node_id: node.id,
-        is_leader: node.leads(),
-        cluster_enabled: false,
-        postgres_connected: isConnected(deps),
-      })
-    },
-  )
 
   app.get(
     '/cluster/nodes',
@@ -93,19 +66,12 @@ export const nodeRoutes: RoutePlugin = (app, deps) => {
   end('restart', 'Server restarting...', 'The same, and exit with 100: start me again')
 }
 
-/** Every shard is served: a sum over all of them can be had. */
-async function isWell({ caller, node }: HttpDeps): Promise<boolean> {
-  if (!node.leads()) return false
-  const { line } = await caller.call(frameOf('STATS', {}))
-  return isOk(line)
-}
-
 function isConnected({ config, node }: HttpDeps): boolean {
   return config.databaseUrl !== null && node.leads()
 }
 
 /** A URL of PostgreSQL may have its password in two places. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   if (!URL.canParse(url)) return url.replace(/:\/\/.*$/s, '://****')
   const parsed = new URL(url)
   if (parsed.password !== '') parsed.password = '****'

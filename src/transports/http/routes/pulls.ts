@@ -63,9 +63,9 @@ function pull(
 ): void {
   const { queue } = request.params
   const { count = 1, timeout = limits.pollMs, lease, token } = asked
-  if (polls.isFull(reply.raw)) return void sendRefusal(reply, refusals.tooManyWaiting)
+  if (polls.isFull(request.raw.socket)) return void sendRefusal(reply, refusals.tooManyWaiting)
   const frame = frameOf('PULLB', { queue, count, wait: timeout, lease, token })
-  polls.wait(request.principal, frame, reply.raw, (answer) => {
+  polls.wait(request.principal, frame, request.raw.socket, (answer) => {
     if (answer === null) sendData(reply, [])
     else commands.give(reply, answer, valueBody)
   })

@@ -1,5 +1,8 @@
 // Pushes: one job, answered with the whole job; many, answered with their ids.
 
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Refusal } from '../../../engine/refusal.ts'
+import { readTraceContext, withTraceTags } from '../../wire/trace-tags.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { frameOfRequiredBody } from '../json-bodies.ts'
 import { fieldsBody, jobBody } from '../reply-lines.ts'
@@ -23,12 +26,8 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
     },
     (request, reply) => {
       const { queue } = request.params
-      return commands.run(
-        request,
-        reply,
-        frameOfRequiredBody(request, 'PUSH', { queue, full: true }),
-        jobBody,
-      )
+      const frame = frameOfRequiredBody(request, 'PUSH', { queue, full: true })
+      return commands.run(request, reply, tracedFrame(frame, request.headers), jobBody)
     },
   )
 
@@ -50,4 +49,14 @@ export const pushRoutes: RoutePlugin = (app, { commands, config }) => {
       return commands.run(request, reply, frame, fieldsBody)
     },
   )
+}
+
+/** A job that is pushed as a part of a trace keeps the trace's context. */
+function tracedFrame(
+  frame: Buffer | Refusal,
+  { traceparent, tracestate }: IncomingHttpHeaders,
+): Buffer | Refusal {
+  if (traceparent === undefined || !Buffer.isBuffer(frame)) return frame
+  const context = readTraceContext(traceparent, tracestate)
+  return context === null ? frame : withTraceTags(frame, context)
 }

@@ -5,11 +5,11 @@ import { NO_DATA } from '../answers.ts'
 import type { BodyOf } from '../http-commands.ts'
 import type { RoutePlugin } from '../http-deps.ts'
 import { frameOfBody } from '../json-bodies.ts'
-import { countsBody, progressBody } from '../reply-lines.ts'
+import { countsBody, onlyRefusal, progressBody } from '../reply-lines.ts'
 import { anyJson, count, describeRoute, listOf, nothing, objectOf, ref } from '../schemas.ts'
 import { type OfJob, ofJob } from './of-job.ts'
 
-const nullBody: BodyOf = () => NO_DATA
+const nullBody: BodyOf = (line) => onlyRefusal(line) ?? NO_DATA
 const optional = (properties: Readonly<Record<string, object>>) => objectOf(properties, [])
 const token = { ...count, description: 'of this delivery: refuses when it is not the newest' }
 const tokens = listOf({ type: ['integer', 'null'] })

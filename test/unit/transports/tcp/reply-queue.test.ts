@@ -43,10 +43,11 @@ function setUp(): {
   const socket = new FakeSocket()
   const output = new Output(socket as unknown as Socket, () => undefined)
   const givenBack: Unwritten[] = []
-  const queue = new ReplyQueue(output, {
+  const owner = {
     replied: () => undefined,
-    giveBack: (handed) => givenBack.push(handed),
-  })
+    giveBack: (handed: Unwritten) => givenBack.push(handed),
+  }
+  const queue = new ReplyQueue(output, owner, { answered: () => undefined })
   return { socket, output, queue, givenBack }
 }
 

@@ -1,6 +1,7 @@
 // One attempt against receivers of all kinds, on the loopback, with short times.
 
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -11,6 +12,7 @@ import {
   attempt,
 } from '../../../../src/transports/webhooks/attempt.ts'
 import { UrlPolicy } from '../../../../src/transports/webhooks/url-policy.ts'
+import { Authority } from '../../../support/certificates.ts'
 
 const loopback: readonly Network[] = [{ address: '127.0.0.1', prefix: 32 }]
 const never = new AbortController().signal
@@ -38,6 +40,7 @@ const rawReceiver = (onSocket: (socket: Socket) => void): Promise<number> =>
   )
 
 interface Options extends Partial<AttemptOptions> {
+  readonly scheme?: 'http' | 'https'
   readonly host?: string
   readonly path?: string
   readonly allowed?: readonly Network[]
@@ -45,12 +48,13 @@ interface Options extends Partial<AttemptOptions> {
 }
 
 function post(port: number, options: Options = {}): Promise<Attempted> {
-  const { host = '127.0.0.1', path = '/', allowed = loopback, signal = never } = options
+  const { scheme = 'http', host = '127.0.0.1', path = '/' } = options
+  const { allowed = loopback, signal = never } = options
   const rules = new AddressRules(allowed)
   const policy = new UrlPolicy({
     ...{ rules, allowHttp: true, ports: [port], localAddresses: () => [] },
   })
-  const url = `http://${host}:${port}${path}`
+  const url = `${scheme}://${host}:${port}${path}`
   const what = { url, headers: { 'x-a': 'b' }, body: Buffer.from('{"a":1}') }
   const resolve = (): Promise<readonly string[]> => Promise.resolve(['127.0.0.1'])
   return attempt(what, { policy, resolve, ...options }, signal)
@@ -176,6 +180,18 @@ describe('a receiver that', () => {
     expect(await post(noise)).toEqual({ error: 'failed (HPE_INVALID_CONSTANT)' })
     const broken = await rawReceiver((socket) => socket.destroy())
     expect(await post(broken)).toEqual({ error: 'connection reset' })
+  })
+
+  it.each([
+    ['signed by nobody that is known', {}, 'its certificate can not be verified'],
+    ['over', { endsAtMs: Date.now() - 1000 }, 'its certificate has expired'],
+  ])('98 has a certificate that is %s gets nothing', async (_, wishes, error) => {
+    let asked = 0
+    const issued = new Authority().issue('receiver', wishes)
+    const port = await listening(createHttpsServer(issued, () => asked++))
+    const answer = await post(port, { scheme: 'https' })
+    expect(answer).toEqual({ error })
+    expect(asked).toBe(0)
   })
 
   it('is being asked when the server ends is left at once', async () => {

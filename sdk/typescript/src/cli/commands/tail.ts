@@ -50,7 +50,10 @@ export const tail: CliCommand = {
       buffer: 10_000,
     })
     io.signal.addEventListener('abort', () => void stream.return(), { once: true })
-    await stream.opened
+    await stream.opened.catch((error: unknown) => {
+      if (!io.signal.aborted) throw error
+    })
+    if (io.signal.aborted) return EXIT.ok
     out.note('Listening; Ctrl-C to leave')
     for await (const event of stream) {
       print(context, event)
