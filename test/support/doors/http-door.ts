@@ -2,7 +2,14 @@
 //
 // That there was no cron, or webhook, to delete is `false` there, not a refusal; and a push answers with the whole job.
 
-import { expect } from 'vitest'
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type RequestOptions,
+  request,
+} from 'node:http'
+import { expect, onTestFinished } from 'vitest'
 import type { OpName } from '../../../src/engine/op.ts'
 import type { RefusalCode } from '../../../src/engine/refusal.ts'
 import { retryAfterOf, statusOf } from '../../../src/transports/http/http-refusal.ts'
@@ -110,43 +117,71 @@ export class HttpDoor implements DoorClient {
   readonly name = 'HTTP'
   private readonly base: string
   private readonly token: string | null
+  /** Its connections are its own, and stay. */
+  private readonly agent = new Agent({ keepAlive: true })
 
   constructor(port: number, token: string | null) {
     this.base = `http://127.0.0.1:${port}`
     this.token = token
+    onTestFinished(() => this.agent.destroy())
   }
 
   async run(command: Command): Promise<Outcome> {
     const route = routes[command.cmd]?.(command)
     if (route === undefined) throw new Error(`HTTP has no route for ${command.cmd}`)
-    const response = await fetch(this.base + pathOf(route, command), {
+    const isPost = route.method === 'POST'
+    const options: RequestOptions = {
+      agent: this.agent,
       method: route.method,
       headers: {
         ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
-        ...(route.method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        ...(isPost ? { 'content-type': 'application/json' } : {}),
       },
-      ...(route.method === 'POST' ? { body: bodyOf(route, command) } : {}),
-    })
-    return outcomeOf(route, response, await response.text())
+    }
+    const url = this.base + pathOf(route, command)
+    const response = await answerTo(request(url, options), isPost ? bodyOf(route, command) : '')
+    return outcomeOf(route, response)
   }
 }
 
+interface HttpAnswer {
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+
+function answerTo(asked: ClientRequest, body: string): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    asked.on('error', reject)
+    asked.on('response', (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        const { statusCode: status, headers } = response
+        resolve({ status, headers, text: Buffer.concat(chunks).toString() })
+      })
+    })
+    asked.end(body)
+  })
+}
+
 /** The envelope, its status and its headers; all of them say the same. */
-function outcomeOf(route: Route, response: Response, text: string): Outcome {
-  expect(response.headers.get('cache-control')).toBe('no-store')
+function outcomeOf(route: Route, { status, headers, text }: HttpAnswer): Outcome {
+  expect(headers['cache-control']).toBe('no-store')
   // `data` is a payload's name: what is in it is read by itself.
   const { ok, data, error, code, ...beside } = readExact(text) as Value
   if (ok === true) {
-    expect(response.status).toBe(200)
+    expect(status).toBe(200)
     const inner = route.path.endsWith('/result') ? data : readExact((data as string) ?? 'null')
     const value = route.value(inner as never, beside)
     return value === null
       ? refused(route.path === '/crons/:name' ? 'cron_not_found' : 'webhook_not_found')
       : done(value)
   }
-  expect([code, response.status]).toEqual([code, statusOf[code as RefusalCode]])
+  expect([code, status]).toEqual([code, statusOf[code as RefusalCode]])
   const retryAfter = retryAfterOf[code as RefusalCode]
-  expect(response.headers.get('retry-after')).toBe(retryAfter?.toString() ?? null)
+  expect(headers['retry-after']).toBe(retryAfter?.toString())
   return refused(String(code))
 }
 
