@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type HttpAnswer, type HttpAsk, HttpClient } from '../support/http-client.ts'
 import { schemaErrors } from '../support/json-schema.ts'
+import { startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
 type Schema = Record<string, unknown>
@@ -67,10 +68,10 @@ const ROUTES: readonly (readonly [operation: string, path: string, body?: object
   ['GET /health', '/health'],
   ['GET /settings', '/settings'],
   ['GET /cluster/nodes', '/cluster/nodes'],
-  // Asked last: these end the server.
-  ['POST /server/restart', '/server/restart'],
-  ['POST /server/shutdown', '/server/shutdown'],
 ]
+
+/** Each ends the server that it is asked of. */
+const ENDS = ['POST /server/restart', 'POST /server/shutdown']
 
 describe('the OpenAPI document', () => {
   const server = new SharedServer({ HTTP: '1', HTTP_PORT: '0' })
@@ -93,6 +94,14 @@ describe('the OpenAPI document', () => {
     return found
   }
 
+  const expectTrue = (name: string, { status, json, text }: HttpAnswer): void => {
+    const { responses } = operationOf(name)
+    const schema = (responses[status] ?? responses['default'])?.content?.['application/json']
+      ?.schema
+    if (schema === undefined) throw new Error(`${name}: no schema`)
+    expect(schemaErrors(schema, json, resolve), `${name} ${text}`).toEqual([])
+  }
+
   it('is of version 3.1, and every operation in it is whole', () => {
     expect(document.openapi).toBe('3.1.0')
     expect(document.info).toMatchObject({ title: 'FlashQ', version: expect.any(String) })
@@ -106,7 +115,7 @@ describe('the OpenAPI document', () => {
         expect(declared.map(({ name }) => name).sort(), shown).toEqual(inPath.sort())
       }
     }
-    for (const [name] of ROUTES) {
+    for (const name of [...ROUTES.map(([each]) => each), ...ENDS]) {
       const operation = operationOf(name)
       expect(tags, name).toEqual(expect.arrayContaining(operation.tags))
       expect(Object.keys(operation.responses), name).toEqual(['200', 'default'])
@@ -157,12 +166,16 @@ describe('the OpenAPI document', () => {
       const ask: HttpAsk = body === undefined ? {} : { body }
       const answer = await http.ask(method, real, ask)
       statuses.add(answer.status)
-      const { responses } = operationOf(name)
-      const response = responses[answer.status] ?? responses['default']
-      const schema = response?.content?.['application/json']?.schema
-      if (schema === undefined) throw new Error(`${name}: no schema`)
-      expect(schemaErrors(schema, answer.json, resolve), `${name} ${answer.text}`).toEqual([])
+      expectTrue(name, answer)
     }
     expect([...statuses].sort()).toEqual([200, 404, 409])
+  })
+
+  it.each(ENDS)('is true of the answer to %s', async (name) => {
+    const ending = await startServer({ HTTP: '1', HTTP_PORT: '0' })
+    const answer = await new HttpClient(ending.httpPort).post(name.replace('POST ', ''))
+    expect(answer.status).toBe(200)
+    expectTrue(name, answer)
+    expect((await ending.exited).code).toBe(name.endsWith('restart') ? 100 : 0)
   })
 })
