@@ -64,7 +64,7 @@ export class Prefault {
 
   private makeSlab(): void {
     this.slabsUnderWay++
-    const slab = Buffer.allocUnsafeSlow(SLAB_BYTES_MAX)
+    const slab = this.spare.cut(SLAB_BYTES_MAX)
     read(this.zeros, slab, 0, slab.length, null, () => {
       this.slabsUnderWay--
       this.spare.giveSlab(slab)
@@ -73,10 +73,10 @@ export class Prefault {
 
   private makeBlock(): void {
     this.blocksUnderWay++
-    const memory = Buffer.alloc(BLOCK_BYTES)
+    const memory = this.spare.cut(BLOCK_BYTES, BLOCK_PAGES)
     read(this.zeros, memory, 0, memory.length, null, () => {
       this.blocksUnderWay--
-      for (const page of pagesIn(memory.buffer as ArrayBuffer)) this.spare.givePage(page)
+      for (const page of pagesIn(memory)) this.spare.givePage(page)
     })
   }
 }

@@ -39,7 +39,7 @@ import { RateWindow } from '../engine/rate-window.ts'
 import { refusals } from '../engine/refusal.ts'
 import { Shard } from '../engine/shard.ts'
 import type { Memory, Retention, ShardPorts } from '../engine/shard-context.ts'
-import { SpareMemory } from '../engine/spare-memory.ts'
+import { EXTENT_BYTES_MAX, SpareMemory } from '../engine/spare-memory.ts'
 import type { DeliveryRef, WebhookLetter, WebhookPorts } from '../engine/webhook-ports.ts'
 import type { OutgoingEvent } from '../engine/webhooks.ts'
 import { refuseIdsOf, routes, shardFor, shardMask } from './command-shards.ts'
@@ -102,7 +102,8 @@ export class ShardRunner {
 
   constructor(options: RunnerOptions) {
     this.options = options
-    this.spareMemory = new SpareMemory(PAGE_BYTES, options.memoryBytesMax / SPARE_DIVISOR)
+    const spareBytesMax = options.memoryBytesMax / SPARE_DIVISOR
+    this.spareMemory = new SpareMemory(PAGE_BYTES, spareBytesMax, EXTENT_BYTES_MAX)
     this.prefault = new Prefault(this.spareMemory)
   }
 

@@ -14,9 +14,12 @@ import type { Seq, ShardId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import { fillGaps, NOBODY, surpluses } from './assignment.ts'
 
-/** Half a second of the calendar: what a new owner skips of its predecessor's grant is soon caught up with. */
-const BLOCK_MIN: Seq = 2 ** 17
-const BLOCK_MAX: Seq = 2 ** 22
+/**
+ * Half of it lasts 30 ms at the rate at which one shard can take batches (16 million jobs a second): the time to get the
+ * next one. Four seconds of the calendar: what a new owner skips of its predecessor's grant is soon caught up with.
+ */
+const BLOCK_MIN: Seq = 2 ** 20
+const BLOCK_MAX: Seq = 2 ** 23
 /** A shard that comes back for more sooner than this gets twice as much. */
 const BLOCK_MS_MIN = 250
 const SEQUENCES_PER_SECOND = 2 ** 18

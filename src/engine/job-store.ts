@@ -103,7 +103,7 @@ export class JobPage {
   results: Results | null = null
 
   /** `PAGE_BYTES` of `memory` from `from` on, widest cells first: a page is no allocation of its own. */
-  constructor(memory: ArrayBuffer, from: number) {
+  constructor(memory: ArrayBufferLike, from: number) {
     const eight = (column: number): Float64Array =>
       new Float64Array(memory, from + column * 8 * PAGE_ROWS, PAGE_ROWS)
     const four = (column: number): number => from + (16 + column * 4) * PAGE_ROWS
@@ -118,6 +118,10 @@ export class JobPage {
     this.length = new Uint32Array(memory, four(6), PAGE_ROWS)
     this.state = new Uint8Array(memory, four(7), PAGE_ROWS)
     this.flags = new Uint8Array(memory, four(7) + PAGE_ROWS, PAGE_ROWS)
+  }
+
+  get buffer(): ArrayBufferLike {
+    return this.state.buffer
   }
 }
 
@@ -297,7 +301,7 @@ export class JobStore {
   /** A large store gets its pages in blocks: fresh memory is quicker in large pieces. */
   private newPage(): JobPage {
     const count = this.pages.size < PAGES_BEFORE_BLOCKS ? 1 : BLOCK_PAGES
-    const [first, ...others] = pagesIn(new ArrayBuffer(count * PAGE_BYTES))
+    const [first, ...others] = pagesIn(this.spare.cut(count * PAGE_BYTES, count))
     for (const page of others) this.spare.givePage(page)
     return first as JobPage
   }
@@ -311,9 +315,9 @@ export class JobStore {
 }
 
 /** As many pages as there is room for. The memory must be zero. */
-export function pagesIn(memory: ArrayBuffer): JobPage[] {
-  const count = Math.floor(memory.byteLength / PAGE_BYTES)
-  return Array.from({ length: count }, (_, i) => new JobPage(memory, i * PAGE_BYTES))
+export function pagesIn({ buffer, byteOffset, byteLength }: Buffer): JobPage[] {
+  const count = Math.floor(byteLength / PAGE_BYTES)
+  return Array.from({ length: count }, (_, i) => new JobPage(buffer, byteOffset + i * PAGE_BYTES))
 }
 
 export function rowOf(seq: Seq): number {

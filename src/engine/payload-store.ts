@@ -12,7 +12,7 @@
 //    small shard stays small. Payloads of half a slab and more get a slab of their own size.
 
 import type { Seq } from './job-id.ts'
-import { SpareMemory } from './spare-memory.ts'
+import { type Piece, SpareMemory } from './spare-memory.ts'
 
 /** The least size of a slab. */
 export const SLAB_BYTES = 256 * 1024
@@ -64,10 +64,10 @@ export class PayloadStore {
 
   private readonly slabs: Slab[] = []
   private readonly freeNumbers: number[] = []
-  private readonly spare: SpareMemory<unknown>
+  private readonly spare: SpareMemory<Piece>
   private current = -1
 
-  constructor(spare: SpareMemory<unknown> = new SpareMemory(0)) {
+  constructor(spare: SpareMemory<Piece> = new SpareMemory(0)) {
     this.spare = spare
   }
 
@@ -130,7 +130,7 @@ export class PayloadStore {
     }
     this.sealCurrent()
     const slab = this.openSlab(
-      this.spare.takeSlab(size, slabBytes === SLAB_BYTES_MAX) ?? Buffer.allocUnsafeSlow(slabBytes),
+      this.spare.takeSlab(size, slabBytes === SLAB_BYTES_MAX) ?? this.spare.cut(slabBytes),
       false,
     )
     this.current = this.slabNo

@@ -2,8 +2,9 @@
 //
 // 1. `DecimalRun` keeps the leading digits of the last number as text; a number that has the same ones costs
 //    four words: three for the leading digits, however many there are, and one from a table for the rest.
-// 2. The caller has made room for 16 bytes; what the words write beyond the number is written over next.
+// 2. The caller has made room for 16 bytes a number; what the words write beyond it is written over next.
 
+const COMMA = 44
 const LOW = 10_000
 const LEAD_DIGITS_MAX = 12
 
@@ -12,8 +13,12 @@ export class DecimalRun {
   private high = 0
   /** `high * LOW`. */
   private base = 0
-  private readonly digits = Buffer.alloc(LEAD_DIGITS_MAX)
-  /** The same as words. */
+  /** A comma and the digits of `high`. */
+  private readonly text = Buffer.alloc(1 + LEAD_DIGITS_MAX + 3, ',')
+  /** The same as doubles: digits make none that is a NaN, which could change on its way. */
+  private commaAndLead = 0
+  private restOfLead = 0
+  /** `high` as words. */
   private word0 = 0
   private word1 = 0
   private word2 = 0
@@ -41,6 +46,46 @@ export class DecimalRun {
     return at + count + 4
   }
 
+  /** `count` numbers from `first` on, `step` (at least 1) apart, commas between them; returns where they end. */
+  putList(view: DataView, start: number, first: number, step: number, count: number): number {
+    if (count === 0) return start
+    let at = this.put(view, start, first)
+    for (let i = 1; i < count; ) {
+      const value = first + i * step
+      if (value - this.base >= LOW) this.lead(value)
+      const low = value - this.base
+      const alike = Math.min(count - i, Math.ceil((LOW - low) / step))
+      at = this.putAlike(view, at, low, step, alike)
+      i += alike
+    }
+    return at
+  }
+
+  /** Numbers with the present leading digits, a comma before each. */
+  private putAlike(
+    view: DataView,
+    start: number,
+    from: number,
+    step: number,
+    count: number,
+  ): number {
+    const { count: digits, commaAndLead, restOfLead } = this
+    let at = start
+    let low = from
+    for (let left = count; left > 0; left--, low += step) {
+      if (digits === 0) {
+        view.setUint8(at, COMMA)
+        at = putSmall(view, at + 1, low)
+      } else {
+        view.setFloat64(at, commaAndLead, true)
+        if (digits >= 8) view.setFloat64(at + 8, restOfLead, true)
+        view.setInt32(at + digits + 1, fourDigits[low] as number, true)
+        at += digits + 5
+      }
+    }
+    return at
+  }
+
   private lead(value: number): void {
     this.high = Math.floor(value / LOW)
     this.base = this.high * LOW
@@ -48,10 +93,12 @@ export class DecimalRun {
     if (this.high === 0) return
     const text = String(this.high)
     this.count = text.length
-    this.digits.write(text, 'latin1')
-    this.word0 = this.digits.readInt32LE(0)
-    this.word1 = this.digits.readInt32LE(4)
-    this.word2 = this.digits.readInt32LE(8)
+    this.text.write(text, 1, 'latin1')
+    this.commaAndLead = this.text.readDoubleLE(0)
+    this.restOfLead = this.text.readDoubleLE(8)
+    this.word0 = this.text.readInt32LE(1)
+    this.word1 = this.text.readInt32LE(5)
+    this.word2 = this.text.readInt32LE(9)
   }
 }
 

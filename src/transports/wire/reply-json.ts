@@ -73,12 +73,7 @@ export class JsonReply implements Reply {
     out.ascii(',"ids":[')
     out.reserve(count * ID_BYTES_MAX)
     const view = outputView.of(out.bytes)
-    let at = out.length
-    for (let i = 0; i < count; i++) {
-      if (i > 0) view.setUint8(at++, COMMA)
-      at = batchIds.put(view, at, firstId + i * limits.shards)
-    }
-    out.length = at
+    out.length = batchIds.putList(view, out.length, firstId, limits.shards, count)
     out.ascii(']')
     writeItemRefusals(out, refused)
     this.end(out, null)

@@ -53,17 +53,3 @@ describe('memory ahead of its use', () => {
     expect(spare.bytes).toBe(2 * SLAB_BYTES_MAX)
   })
 })
-
-describe('spare memory', () => {
-  it('gives what it got last, counts what it has, and keeps no more than its bound', () => {
-    const spare = spareOf(1000)
-    spare.giveSlab(Buffer.alloc(60))
-    spare.giveSlab(Buffer.alloc(40))
-    spare.giveSlab(Buffer.alloc(901))
-    expect(spare.bytes).toBe(100)
-    expect(spare.takeSlab(1, true)?.length).toBe(40)
-    expect(spare.largeTakes).toBe(1)
-    expect(spare.takePage()).toBeUndefined()
-    expect(spare.bytes).toBe(60)
-  })
-})

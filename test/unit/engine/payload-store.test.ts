@@ -44,7 +44,7 @@ describe('the payload store', () => {
   })
 
   it('takes no spare slab that is too small for a payload', () => {
-    const spare = new SpareMemory<unknown>(0)
+    const spare = new SpareMemory(0)
     store = new PayloadStore(spare)
     // Large slabs from now on.
     put('x'.repeat(32 * SLAB_BYTES))
