@@ -8,6 +8,8 @@ export interface WebhookConfig {
   readonly webhookHttp: boolean
   readonly webhookAllow: readonly Network[]
   readonly webhookPorts: readonly number[]
+  /** Null: none. */
+  readonly webhookProxy: string | null
   /** After the first failed attempt, after the second, … */
   readonly webhookPausesMs: readonly number[]
   /** 0 = never. */
@@ -54,6 +56,17 @@ export const webhookSettings: {
     secret: false,
     read: (text) => readItems(text, ITEMS_MAX, (item) => readInteger(item, 1, 65_535)),
   },
+  webhookProxy: {
+    name: 'WEBHOOK_PROXY',
+    default: '',
+    defaultNote: 'none',
+    allowed:
+      'http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if need be',
+    meaning:
+      'a proxy that all deliveries of webhooks go through (CONNECT); which addresses names lead to is then for it to judge',
+    secret: true,
+    read: (text) => (text === '' ? null : readProxy(text)),
+  },
   webhookPausesMs: {
     name: 'WEBHOOK_RETRIES_MS',
     default: PAUSES,
@@ -97,6 +110,13 @@ function readItems<T>(
     items.push(item)
   }
   return items
+}
+
+function readProxy(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined
+  const { protocol, pathname, search, hash } = new URL(text)
+  const isBare = pathname === '/' && search === '' && hash === ''
+  return isBare && (protocol === 'http:' || protocol === 'https:') ? text : undefined
 }
 
 function readNetwork(text: string): Network | undefined {

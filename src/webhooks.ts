@@ -45,7 +45,8 @@ export function webhooksOf(
     userAgent: `FlashQ/${version}`,
     clock,
     log,
-    attempt: (post, signal) => attempt(post, { policy, resolve }, signal),
+    attempt: (post, signal) =>
+      attempt(post, { policy, resolve, proxy: config.webhookProxy }, signal),
     take: source.take,
     report: source.report,
   })

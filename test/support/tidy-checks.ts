@@ -73,6 +73,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       '@grpc/grpc-js',
       '@grpc/proto-loader',
       'fastify',
+      'https-proxy-agent',
       'prom-client',
       'ws',
     ],

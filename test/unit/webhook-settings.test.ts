@@ -16,6 +16,7 @@ describe('the settings of webhooks', () => {
       WEBHOOK_RETRIES_MS: '10,20',
       WEBHOOK_INCOMING_SECRET: `one, whsec_${Buffer.alloc(24).toString('base64')}`,
       WEBHOOK_DISABLE_HOURS: '2',
+      WEBHOOK_PROXY: 'http://me:secret@proxy.local:3128',
     }
     expect(read(env)).toMatchObject({
       webhookAllow: [
@@ -27,6 +28,7 @@ describe('the settings of webhooks', () => {
       webhookPausesMs: [10, 20],
       webhookIncomingSecrets: ['one', `whsec_${Buffer.alloc(24).toString('base64')}`],
       webhookDisableMs: 7_200_000,
+      webhookProxy: 'http://me:secret@proxy.local:3128',
     })
   })
 
@@ -43,6 +45,9 @@ describe('the settings of webhooks', () => {
     ['WEBHOOK_RETRIES_MS', Array(31).fill('1').join()],
     ['WEBHOOK_DISABLE_HOURS', '-1'],
     ['WEBHOOK_INCOMING_SECRET', 'whsec_short'],
+    ['WEBHOOK_PROXY', 'proxy.local:3128'],
+    ['WEBHOOK_PROXY', 'http://proxy.local/path'],
+    ['WEBHOOK_PROXY', 'socks5://proxy.local'],
   ])('%s is not %s', (name, value) => {
     const errors = read({ [name]: value }) as string[]
     expect(errors).toHaveLength(1)

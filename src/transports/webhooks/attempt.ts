@@ -4,12 +4,14 @@
 //
 // 1. Everything together takes `totalMs` at most, whatever the receiver does.
 // 2. No redirect is followed, no proxy is taken from the environment, no connection is shared or kept.
+//    With a proxy of our own settings each attempt is a tunnel (CONNECT) through it, and names are its to resolve.
 // 3. Of the answer nothing but its status and Retry-After is read; 64 KiB of the rest are waited for, so that a receiver
 //    that is still writing is not cut off.
 
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import { limits } from '../../engine/limits.ts'
 import { hostOf, portOf, type UrlPolicy } from './url-policy.ts'
 
@@ -34,6 +36,8 @@ type Resolve = (name: string) => Promise<readonly string[]>
 export interface AttemptOptions {
   readonly policy: Pick<UrlPolicy, 'refuse' | 'refuseAddresses'>
   readonly resolve: Resolve
+  /** Whom all attempts go through; null: nobody. */
+  readonly proxy?: string | null
   readonly connectMs?: number
   readonly totalMs?: number
 }
@@ -50,10 +54,14 @@ export async function attempt(
   const url = new URL(post.url)
   const cut = AbortSignal.any([signal, AbortSignal.timeout(totalMs)])
   try {
+    const { proxy = null, connectMs = limits.webhookConnectMs } = options
+    if (proxy !== null) {
+      return await send(url, { agent: new HttpsProxyAgent(proxy) }, post, connectMs, cut)
+    }
     const addresses = await addressesOf(url, resolve, cut)
     const why = policy.refuseAddresses(url, addresses)
     if (why !== null) return { error: why }
-    return await send(url, addresses, post, options.connectMs ?? limits.webhookConnectMs, cut)
+    return await send(url, { agent: false, lookup: pinned(addresses) }, post, connectMs, cut)
   } catch (error) {
     return { error: wordsFor(error) }
   }
@@ -78,7 +86,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 function send(
   url: URL,
-  addresses: readonly string[],
+  way: Pick<RequestOptions, 'agent' | 'lookup'>,
   { headers, body }: Post,
   connectMs: number,
   cut: AbortSignal,
@@ -90,8 +98,7 @@ function send(
     port: portOf(url),
     path: `${url.pathname}${url.search}`,
     headers: { ...headers, 'content-length': String(body.length) },
-    agent: false,
-    lookup: pinned(addresses),
+    ...way,
     maxHeaderSize: limits.webhookAnswerHeadBytesMax,
     signal: cut,
   }
@@ -104,9 +111,14 @@ function send(
       connectMs,
     )
     request.on('socket', (socket) => {
+      // Through a proxy it is there already.
+      if (!isTls && !socket.connecting) clearTimeout(timer)
       socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(timer))
     })
     request.on('close', () => clearTimeout(timer))
+    request.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
+      if (statusCode !== 200) request.destroy(new Fault(`the proxy refuses it (${statusCode})`))
+    })
     let answered: Answered | null = null
     // Whatever becomes of the rest, the status has been said.
     request.on('error', (error) => (answered === null ? reject(error) : resolve(answered)))

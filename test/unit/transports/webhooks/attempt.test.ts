@@ -1,8 +1,8 @@
 // One attempt against receivers of all kinds, on the loopback, with short times.
 
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { AddressRules, type Network } from '../../../../src/transports/webhooks/address-rules.ts'
@@ -112,6 +112,61 @@ describe('an attempt', () => {
     expect(await Promise.all(waits)).toEqual(
       [120_000, 100_000, null].map((retryAfterMs) => ({ status: 503, retryAfterMs })),
     )
+  })
+})
+
+describe('through a proxy', () => {
+  /** Asked to connect to what, by whom; `port` stands for whatever it is asked for. */
+  async function proxyTo(port: number, status = 200): Promise<{ url: string; asked: string[] }> {
+    const asked: string[] = []
+    const server = createServer()
+    server.on('connect', (request: IncomingMessage, client: Socket) => {
+      asked.push(`${request.url} ${request.headers['proxy-authorization']}`)
+      client.write(`HTTP/1.1 ${status} So\r\n\r\n`)
+      if (status !== 200) return client.end()
+      const target = connect(port, '127.0.0.1')
+      target.on('error', () => client.destroy()).pipe(client)
+      client.on('error', () => target.destroy()).pipe(target)
+    })
+    return { url: `http://me:secret@127.0.0.1:${await listening(server)}`, asked }
+  }
+  const credentials = `Basic ${Buffer.from('me:secret').toString('base64')}`
+
+  it('it goes to the name, which is not resolved here', async () => {
+    const port = await receiver((request, response) => response.end(request.headers.host))
+    const { url: proxy, asked } = await proxyTo(port)
+    const resolve = (): Promise<never> => Promise.reject(new Error('resolved here'))
+    const options = { proxy, resolve, host: 'hook.example', allowed: [] }
+    expect(await post(port, options)).toMatchObject({ status: 200 })
+    expect(asked).toEqual([`hook.example:${port} ${credentials}`])
+  })
+
+  it('the certificate must still be that of the name', async () => {
+    const port = await receiver((_request, response) => response.end())
+    const { url: proxy, asked } = await proxyTo(port)
+    const options = { proxy, host: 'hook.example', scheme: 'https' as const }
+    expect(await post(port, options)).toMatchObject({ error: expect.any(String) })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('that refuses, or is not there, it fails', async () => {
+    const { url: refusing } = await proxyTo(1, 403)
+    expect(await post(443, { proxy: refusing, host: 'hook.example' })).toEqual({
+      error: 'the proxy refuses it (403)',
+    })
+    const gone = createTcpServer()
+    const port = await listening(gone)
+    await new Promise((resolve) => gone.close(resolve))
+    const proxy = `http://127.0.0.1:${port}`
+    expect(await post(443, { proxy, host: 'hook.example' })).toEqual({
+      error: 'connection refused',
+    })
+  })
+
+  it('a private address is refused without asking it', async () => {
+    const { url: proxy, asked } = await proxyTo(1)
+    expect(await post(443, { proxy, host: '10.0.0.1' })).toEqual({ error: PRIVATE })
+    expect(asked).toEqual([])
   })
 })
 
