@@ -2,6 +2,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
+import type { EventTraffic } from '../../engine/event-traffic.ts'
 import type { Clock } from '../../engine/ports.ts'
 import type { Refusal } from '../../engine/refusal.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -16,6 +17,7 @@ export interface HttpAnswer {
 export interface EventDeps {
   readonly streams: EventStreams
   readonly clock: Clock
+  readonly traffic: EventTraffic
   /** Null: the request may go on. */
   readonly guard: { check(request: IncomingMessage): HttpAnswer | null }
   readonly origins: { refuses(headers: IncomingHttpHeaders): boolean }

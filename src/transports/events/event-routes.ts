@@ -41,10 +41,12 @@ const response = {
 /** Of the HTTP door. */
 export const events: RoutePlugin = (app, http) => {
   const { clock, log, gate, guard, origins, bearer, auth } = http
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
+  const traffic = http.traffic.events
+  const streams = new EventStreams({ feed: gate.feed, clock, log, traffic, moments: realMoments })
   eventRoutes(app, {
     streams,
     clock,
+    traffic,
     guard,
     origins,
     bearer,

@@ -67,9 +67,12 @@ export class WebSocketDoor {
     head: Buffer,
     { principal, filter, owner }: Admitted,
   ): void {
-    const { streams, clock, isAllowed } = this.deps
+    const { streams, clock, isAllowed, traffic } = this.deps
     request.socket.setTimeout(0)
-    const sink = new WebSocketSink(request.socket, clock, () => streams.drained())
+    const sink = new WebSocketSink(request.socket, clock, {
+      drained: () => streams.drained(),
+      flooded: () => traffic.cut('ws', 'flood'),
+    })
     const stream = streams.open({
       filter,
       sink,

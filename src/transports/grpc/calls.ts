@@ -20,6 +20,7 @@ import { limits } from '../../engine/limits.ts'
 import type { Gate, Session, Unwritten } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
@@ -45,6 +46,7 @@ export interface CallServices {
   readonly delay: Delay
   readonly frameBytesMax: number
   readonly auth: Authenticator
+  readonly traffic: Traffic
 }
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
@@ -165,12 +167,15 @@ export class Calls {
     if (refusal !== null) return fail(call, refusal)
     const { queue, events } = command
     if (this.isDraining) return fail(call, refusals.draining)
-    const stream = new EventStream(this.services.gate, queue, (message, done) => {
+    const { gate, traffic } = this.services
+    const stream = new EventStream(gate, traffic.events, queue, (message, done) => {
       call.write(message, done)
     })
     this.untilOver(call, principal, (why) => {
       stream.close()
-      if (why !== null) fail(call, why)
+      if (why === null) return
+      traffic.events.cut('grpc', why.code === 'draining' ? 'draining' : 'revoked')
+      fail(call, why)
     })
     stream.start(events, () => call.sendMetadata(new Metadata()))
   }

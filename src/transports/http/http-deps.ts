@@ -18,6 +18,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Clock, DoorPorts, Gate } from '../../engine/ports.ts'
+import type { Traffic } from '../../engine/traffic.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Principal, Scope } from '../auth/principal.ts'
@@ -68,6 +69,7 @@ export interface HttpDeps {
   readonly access: Guard
   readonly auth: Authenticator
   readonly gate: Gate
+  readonly traffic: Traffic
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl

@@ -273,7 +273,7 @@ export class HttpDoor implements Door {
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, auth, guard: access, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node, traffic } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
   const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
@@ -282,6 +282,7 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     caller,
     auth,
     gate,
+    traffic,
     clock,
     log,
     node,
