@@ -19,6 +19,7 @@ import type {
   FeedStream,
 } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Usage } from '../auth/usage.ts'
 import type { Log } from '../log.ts'
 import { type Place, type Places, readEventId } from './event-id.ts'
 import { droppedNote, EventStream, type Shared, type StreamOrigin } from './event-stream.ts'
@@ -40,6 +41,7 @@ export interface EventStreamsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly traffic: EventTraffic
+  readonly usage: Usage
   readonly moments: Moments
 }
 
@@ -53,7 +55,6 @@ export interface OpenStream extends StreamOrigin {
 export class EventStreams implements FeedListener {
   private readonly deps: EventStreamsDeps
   private readonly streams = new Set<EventStream>()
-  private readonly perOwner = new Map<string, number>()
   private readonly known = new KnownStreams()
   private readonly history = new History((chunk) => this.lapsed(chunk))
   private readonly interests: Interests
@@ -81,8 +82,7 @@ export class EventStreams implements FeedListener {
     if (this.streams.size >= limits.streamsPerWorkerMax) {
       return refusals.limitExceeded('event streams', limits.streamsPerWorkerMax)
     }
-    if ((this.perOwner.get(owner) ?? 0) < limits.streamsPerOwnerMax) return null
-    return refusals.limitExceeded('event streams of one client', limits.streamsPerOwnerMax)
+    return this.deps.usage.streamRefused('event', owner)
   }
 
   open(wanted: OpenStream): EventStream {
@@ -93,7 +93,7 @@ export class EventStreams implements FeedListener {
     stream.takenAtMs = nowMs
     this.streams.add(stream)
     this.deps.traffic.opened(stream.sink.form, 1)
-    this.perOwner.set(owner, (this.perOwner.get(owner) ?? 0) + 1)
+    this.deps.usage.streamed('event', owner, 1)
     this.timer ??= setInterval(() => this.tick(), TICK_MS)
     const ready = (isSure: boolean): void => {
       if (stream.isReady || stream.isClosed) return
@@ -110,9 +110,7 @@ export class EventStreams implements FeedListener {
     if (!this.streams.delete(stream)) return
     stream.isClosed = true
     this.deps.traffic.opened(stream.sink.form, -1)
-    const left = (this.perOwner.get(stream.owner) ?? 1) - 1
-    if (left === 0) this.perOwner.delete(stream.owner)
-    else this.perOwner.set(stream.owner, left)
+    this.deps.usage.streamed('event', stream.owner, -1)
     this.interests.remove(stream.filter)
     if (this.streams.size > 0) return
     this.known.clear()

@@ -11,10 +11,10 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { limits } from '../../engine/limits.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import { ownerOf } from '../auth/owner.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { EventDeps, HttpAnswer } from './event-deps.ts'
 import { type EventFilter, filterOf } from './filter.ts'
-import { ownerOf } from './owner.ts'
 import { WebSocketSink } from './web-socket-sink.ts'
 
 const PROTOCOL = 'flashq'
@@ -107,7 +107,8 @@ export class WebSocketDoor {
     })
     if ('code' in filter) return deps.answerOf(filter)
     const owner = ownerOf(principal, address)
-    const refusal = deps.streams.refusalFor(owner)
+    const refusal =
+      deps.admission.admit(request.socket, principal, 0) ?? deps.streams.refusalFor(owner)
     return refusal === null ? { principal, filter, owner } : deps.answerOf(refusal)
   }
 

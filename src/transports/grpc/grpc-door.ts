@@ -79,8 +79,13 @@ export class GrpcDoor implements Door {
       }
       this.sockets.add(socket)
       traffic.connected(DoorNumber.grpc, 1)
+      // As calls know it.
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`
+      const { admission } = this.calls
+      admission.opened(peer)
       socket.on('close', () => {
         this.sockets.delete(socket)
+        admission.closed(peer)
         traffic.connected(DoorNumber.grpc, -1)
       })
       injector.injectConnection(socket)

@@ -3,6 +3,7 @@ import { EventTraffic } from '../../../../src/engine/event-traffic.ts'
 import { limits } from '../../../../src/engine/limits.ts'
 import { EventKind } from '../../../../src/engine/ports.ts'
 import { anybody } from '../../../../src/transports/auth/principal.ts'
+import { Usage } from '../../../../src/transports/auth/usage.ts'
 import type { EventStream, StreamSink } from '../../../../src/transports/events/event-stream.ts'
 import { EventStreams } from '../../../../src/transports/events/event-streams.ts'
 import { EventFilter, filterOf } from '../../../../src/transports/events/filter.ts'
@@ -76,6 +77,7 @@ describe('the event streams of a worker', () => {
     return new EventStreams({
       feed,
       traffic,
+      usage: new Usage({ nowMs: () => nowMs }),
       clock: { nowMs: () => nowMs },
       log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
       moments: { nowMs: () => nowMs, later: (_delayMs, task) => void tasks.push(task) },
@@ -350,7 +352,7 @@ describe('the event streams of a worker', () => {
   it('are so many of one owner, and end with the worker', () => {
     const sinks = Array.from({ length: limits.streamsPerOwnerMax }, () => new FakeSink())
     const opened = sinks.map((sink) => open(sink))
-    expect(streams.refusalFor('me')?.code).toBe('limit_exceeded')
+    expect(streams.refusalFor('me')?.code).toBe('quota_exceeded')
     expect(streams.refusalFor('you')).toBeNull()
     streams.close(opened[0] as EventStream)
     expect(streams.refusalFor('me')).toBeNull()
