@@ -1,11 +1,13 @@
 // Quotas of tokens at every door of a real server: what one door has used, the others count.
 
 import { writeFileSync } from 'node:fs'
+import { Agent, get } from 'node:https'
 import { join } from 'node:path'
-import { Metadata, status } from '@grpc/grpc-js'
-import { describe, expect, it } from 'vitest'
+import { credentials, Metadata, status } from '@grpc/grpc-js'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import WebSocket from 'ws'
 import { limits } from '../../src/engine/limits.ts'
+import { Authority } from '../support/certificates.ts'
 import { EventClient } from '../support/event-client.ts'
 import { eventually } from '../support/eventually.ts'
 import { GrpcClient } from '../support/grpc-client.ts'
@@ -208,6 +210,52 @@ describe('a token of so many connections', () => {
       WITHIN_MS,
       async () => (await post(server, 'few')).status < 300,
     )
+  })
+})
+
+describe('a token of so many connections, with TLS', () => {
+  it('has no more over HTTP and gRPC either, and one more when one has gone', async () => {
+    const authority = new Authority()
+    const { cert, key } = authority.issue('quotas')
+    const files = { TLS_CERT: join(path, '../tls.crt'), TLS_KEY: join(path, '../tls.key') }
+    writeFileSync(files.TLS_CERT, cert)
+    writeFileSync(files.TLS_KEY, key, { mode: 0o600 })
+    const server = await startServer({ ...DOORS, ...files, AUTH_FILE: path })
+    const ca = Buffer.from(authority.cert)
+    const agents = Array.from(
+      { length: 4 },
+      () => new Agent({ keepAlive: true, maxSockets: 1, ca }),
+    )
+    onTestFinished(() => {
+      for (const agent of agents) agent.destroy()
+    })
+    const statusBy = (agent: Agent | undefined): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const headers = { authorization: 'Bearer few' }
+        const asked = { host: '127.0.0.1', port: server.httpPort, path: '/stats', headers }
+        get({ ...asked, ...(agent === undefined ? {} : { agent }) }, (answer) => {
+          answer.resume()
+          answer.on('end', () => resolve(answer.statusCode ?? 0))
+        }).on('error', reject)
+      })
+    for (const [n, agent] of agents.entries()) expect(await statusBy(agent)).toBe(n < 3 ? 200 : 429)
+    const port = Number(server.find('ready')?.['grpcPort'])
+    const call = (): GrpcClient =>
+      new GrpcClient(
+        ...([port, bearer('few'), undefined, credentials.createSsl(ca)] as const),
+      ).closeAfterTest()
+    expect(await call().failure('Stats')).toMatchObject(OVER_GRPC)
+    agents[0]?.destroy()
+    const holder = call()
+    await eventually('there is room again', WITHIN_MS, () =>
+      holder.call('Stats').then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect(await statusBy(agents[3])).toBe(429)
+    holder.close()
+    await eventually('gRPC has gone', WITHIN_MS, async () => (await statusBy(agents[3])) === 200)
   })
 })
 
