@@ -219,7 +219,7 @@ export const settings: { readonly [Field in keyof Config]: Setting<Config[Field]
     default: limits.connectionsPerWorkerMax,
     min: 1,
     max: 1_000_000,
-    meaning: 'client connections of one worker; more are closed at once',
+    meaning: 'client connections of one worker, at each of its doors; more are closed at once',
   }),
   memoryBytesMax: integer({
     name: 'MEMORY_MAX_MB',

@@ -16,6 +16,7 @@ import { timerDelay } from './storage/delay.ts'
 import type { StoreFigures } from './storage/store-figures.ts'
 import type { Authenticator } from './transports/auth/authenticator.ts'
 import { Guard } from './transports/auth/guard.ts'
+import { Usage } from './transports/auth/usage.ts'
 import { Caller } from './transports/caller.ts'
 import type { Door } from './transports/door.ts'
 import { Sessions } from './transports/sessions.ts'
@@ -98,6 +99,7 @@ interface Shared extends DoorsDeps {
   readonly observation: Observation
   readonly sessions: Sessions
   readonly auth: Authenticator
+  readonly usage: Usage
   readonly certificates: Certificates | null
   /** Where they listen, as far as that is known. */
   readonly bound: DoorPorts
@@ -109,7 +111,9 @@ function sharedOf(
   { auth, certificates }: Credentials,
   bound: DoorPorts,
 ): Shared {
-  return { ...deps, observation, sessions: new Sessions(deps.origin), auth, certificates, bound }
+  const usage = new Usage(deps.clock)
+  const sessions = new Sessions(deps.origin)
+  return { ...deps, observation, sessions, auth, usage, certificates, bound }
 }
 
 /** What asks in the name of one door's clients. */

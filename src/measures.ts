@@ -7,6 +7,7 @@
 import type { ClusterFigures } from './cluster/cluster-figures.ts'
 import type { NodeView } from './cluster/node-view.ts'
 import type { RunnerFigures } from './cluster/shard-figures.ts'
+import { cutReasons, type EventTraffic, eventDoors } from './engine/event-traffic.ts'
 import { limits } from './engine/limits.ts'
 import { doorNames, type Traffic } from './engine/traffic.ts'
 import type { StoreFigures } from './storage/store-figures.ts'
@@ -29,6 +30,8 @@ export interface Measured {
   /** Null where nothing is stored. */
   readonly store: (() => StoreFigures) | null
   readonly spans: SpanFigures | null
+  /** Null where nobody delivers. */
+  readonly webhooks: WebhookFigures | null
 }
 
 export interface SpanFigures {
@@ -36,14 +39,23 @@ export interface SpanFigures {
   readonly dropped: number
 }
 
+export interface WebhookFigures {
+  /** Since the start of this worker. */
+  readonly counts: Readonly<
+    Record<'delivered' | 'retried' | 'givenUp' | 'gone' | 'dropped', number>
+  >
+  readonly underWay: number
+}
+
 export function metricsPart(measured: Measured): MetricsPart {
   const into = new Samples()
-  const { view, traffic, store, spans } = measured
+  const { view, traffic, store, spans, webhooks } = measured
   const shards = view.shards(measured.queuesMax)
   const cluster = view.cluster()
   const worker = String(view.survey.worker)
   putJobs(into, shards)
   putTraffic(into, traffic)
+  putWebhooks(into, shards.sums, webhooks)
   putCluster(into, worker, shards, cluster)
   putProcess(into, worker, measured)
   if (store !== null) putStore(into, store(), view.leaseLeftMs() ?? 0)
@@ -122,8 +134,37 @@ function putTraffic(into: Samples, traffic: Traffic): void {
     into.put('flashq_connections', traffic.connections[at] as number, { door })
     into.put('flashq_connections_refused_total', traffic.connectionsRefused[at] as number, { door })
     into.put('flashq_auth_failures_total', traffic.authFailures[at] as number, { door })
-    into.put('flashq_events_dropped_total', traffic.eventsDropped[at] as number, { door })
   }
+  putEvents(into, traffic.events)
+}
+
+function putEvents(into: Samples, events: EventTraffic): void {
+  for (const door of eventDoors) {
+    into.put('flashq_events_dropped_total', events.droppedOf(door), { door })
+    if (door === 'tcp' || door === 'unix') continue
+    into.put('flashq_event_streams', events.openOf(door), { door })
+    for (const reason of cutReasons) {
+      into.put('flashq_event_streams_cut_total', events.cutOf(door, reason), { door, reason })
+    }
+  }
+}
+
+function putWebhooks(
+  into: Samples,
+  { webhookOutbox, webhooksEnabled, webhooksDisabled }: RunnerFigures['sums'],
+  figures: WebhookFigures | null,
+): void {
+  into.put('flashq_webhooks', webhooksEnabled, { state: 'enabled' })
+  into.put('flashq_webhooks', webhooksDisabled, { state: 'disabled' })
+  into.put('flashq_webhook_outbox', webhookOutbox)
+  if (figures === null) return
+  const { delivered, retried, givenUp, gone, dropped } = figures.counts
+  const outcomes = { delivered, retried, given_up: givenUp, gone }
+  for (const [outcome, count] of Object.entries(outcomes)) {
+    into.put('flashq_webhook_attempts_total', count, { outcome })
+  }
+  into.put('flashq_webhook_attempts_in_flight', figures.underWay)
+  into.put('flashq_webhook_events_dropped_total', dropped)
 }
 
 function putCluster(

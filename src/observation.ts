@@ -6,7 +6,13 @@ import type { NodeView } from './cluster/node-view.ts'
 import type { Config } from './config.ts'
 import type { Clock } from './engine/ports.ts'
 import type { Traffic } from './engine/traffic.ts'
-import { healthPart, type Measured, metricsPart, type SpanFigures } from './measures.ts'
+import {
+  healthPart,
+  type Measured,
+  metricsPart,
+  type SpanFigures,
+  type WebhookFigures,
+} from './measures.ts'
 import type { StoreFigures } from './storage/store-figures.ts'
 import { Consumers } from './transports/consumers/consumers.ts'
 import { ConsumersOfNode } from './transports/consumers/consumers-of-node.ts'
@@ -24,6 +30,7 @@ export interface ObservationDeps {
   readonly traffic: Traffic
   readonly store: (() => StoreFigures) | null
   readonly spans: SpanFigures | null
+  readonly webhooks: { readonly deliverer: WebhookFigures } | null
 }
 
 export class Observation {
@@ -36,7 +43,7 @@ export class Observation {
   private tcpPort = 0
   private isDraining = false
 
-  constructor({ config, clock, view, traffic, store, spans }: ObservationDeps) {
+  constructor({ config, clock, view, traffic, store, spans, webhooks }: ObservationDeps) {
     const { survey } = view
     this.config = config
     this.consumers = new Consumers(clock)
@@ -48,6 +55,7 @@ export class Observation {
       queuesMax: config.metricsQueuesMax,
       store,
       spans,
+      webhooks: webhooks?.deliverer ?? null,
     }
     const isDurable = config.databaseUrl !== null
     survey.answer(METRICS_TOPIC, () => metricsPart(this.measured))

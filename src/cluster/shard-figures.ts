@@ -5,6 +5,7 @@ import { EventKind, type Metrics, type QueueInfo, type Stats } from '../engine/p
 import type { TopQueues } from '../engine/queue-figures.ts'
 import type { RateWindow } from '../engine/rate-window.ts'
 import type { ShardState } from '../engine/shard-state.ts'
+import { WEBHOOK_HOME, type Webhooks } from '../engine/webhooks.ts'
 
 const RATE_SECONDS = 10
 const LATENCY_SECONDS = 60
@@ -17,6 +18,11 @@ export interface ShardSums {
   dlq: number
   parked: number
   crons: number
+  /** Events that webhooks are still to be told of. */
+  webhookOutbox: number
+  /** Webhooks, counted where they are decided about. */
+  webhooksEnabled: number
+  webhooksDisabled: number
   pushed: number
   completed: number
   failed: number
@@ -57,6 +63,9 @@ export function sumsOf(
     dlq: 0,
     parked: 0,
     crons: 0,
+    webhookOutbox: 0,
+    webhooksEnabled: 0,
+    webhooksDisabled: 0,
     pushed: 0,
     completed: 0,
     failed: 0,
@@ -76,11 +85,20 @@ export function sumsOf(
     sums.dlq += state.dead
     sums.parked += state.parked
     sums.crons += state.crons.size
+    sums.webhookOutbox += state.outbox.entries.size
+    if (state.shard === WEBHOOK_HOME) countWebhooks(sums, state.webhooks)
     sums.pushed += state.totalPushed
     sums.completed += state.totalCompleted
     sums.failed += state.totalFailed
   }
   return sums
+}
+
+function countWebhooks(sums: ShardSums, { byNo }: Webhooks): void {
+  for (const { enabled } of byNo.values()) {
+    if (enabled) sums.webhooksEnabled++
+    else sums.webhooksDisabled++
+  }
 }
 
 export function statsOf({ waiting, active, delayed, dlq }: ShardSums): Stats {

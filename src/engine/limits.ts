@@ -155,8 +155,9 @@ export const limits = {
   /** Part of a worker's time that is spent on writing to streams. */
   streamTimeShare: 0.05,
   streamsPerWorkerMax: 2000,
-  /** Of one token; of one address where there are no tokens. */
+  /** Of one token; of one address where there are no tokens. Streams of events, and of jobs. */
   streamsPerOwnerMax: 100,
+  jobStreamsPerOwnerMax: 1000,
   queuesPerStreamMax: 100,
   lastEventIdBytesMax: 4 * KIB,
   streamQuietMs: 15_000,
@@ -167,6 +168,8 @@ export const limits = {
   /** Messages, pings and pongs of a WebSocket client in a second. */
   webSocketMessagesPerSecondMax: 100,
   connectionsPerWorkerMax: 10_000,
+  /** Of one token to one worker, at all doors, unless AUTH_FILE says otherwise. */
+  connectionsPerTokenMax: 1000,
   /** Of HTTP, and of a worker. */
   httpHeadersMax: 100,
   httpHeaderBytesMax: 16 * KIB,
@@ -201,6 +204,8 @@ export const limits = {
   tokenFileBytesMax: 8 * MIB,
   tokenNameBytesMax: 64,
   queuePatternsMax: 100,
+  /** What AUTH_FILE may allow a token: connections, commands and bytes a second. */
+  tokenQuotaMax: 0xffff_ffff,
   /** Different jobs that a PUSHB may depend on, when its token is for some queues only: each is looked up. */
   guardedParentsMax: 1000,
 

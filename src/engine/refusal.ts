@@ -25,6 +25,7 @@ export const refusalCodes = [
   'cron_invalid',
   'webhook_not_found',
   'webhook_invalid', // its URL, an event, its secret, a header
+  'quota_exceeded', // the token is too fast, or has too much open; try again
   'too_many_waiting',
   'memory_full',
   'draining',
@@ -38,6 +39,8 @@ export type RefusalCode = (typeof refusalCodes)[number]
 export interface Refusal {
   readonly code: RefusalCode
   readonly text: string
+  /** When it is worth trying again, where that is known. */
+  readonly retryAfterMs?: number
 }
 
 export const refusals = {
@@ -76,6 +79,15 @@ export const refusals = {
   limitExceeded: (what: string, max: number): Refusal => ({
     code: 'limit_exceeded',
     text: `Limit exceeded: ${what} (max ${max})`,
+  }),
+  quotaExceeded: (what: string, max: number): Refusal => ({
+    code: 'quota_exceeded',
+    text: `Quota exceeded: ${what} (max ${max})`,
+  }),
+  tooFast: (waitMs: number): Refusal => ({
+    code: 'quota_exceeded',
+    text: `Quota exceeded: this token is too fast, try again in ${waitMs} ms`,
+    retryAfterMs: waitMs,
   }),
   jobNotFound: (id: number): Refusal => ({ code: 'job_not_found', text: `Job ${id} not found` }),
   jobNotActive: (id: number): Refusal => ({

@@ -8,6 +8,7 @@
 // 1. A frame costs one increment. A clock is read for one frame in `SAMPLE_EVERY` of the line protocol, and nothing is
 //    allocated once an op has been seen at a door.
 
+import { EventTraffic } from './event-traffic.ts'
 import { LatencyCells } from './latency-cells.ts'
 import { opNames } from './op.ts'
 import { refusalCodes } from './refusal.ts'
@@ -38,8 +39,7 @@ export class Traffic {
   readonly connectionsRefused = new Float64Array(DOORS)
   /** Tokens that were wrong, or not looked at because there were too many wrong ones. */
   readonly authFailures = new Float64Array(DOORS)
-  /** Not sent to a subscriber that was too slow. */
-  readonly eventsDropped = new Float64Array(DOORS)
+  readonly events = new EventTraffic()
   private frames = 0
 
   /** `op` 0: what was sent is no command. */
@@ -82,10 +82,6 @@ export class Traffic {
 
   connectionRefused(door: Door): void {
     add(this.connectionsRefused, door)
-  }
-
-  eventDropped(door: Door): void {
-    add(this.eventsDropped, door)
   }
 
   /** Every command that was counted, with its door and op; '' for what is no command. */

@@ -31,7 +31,12 @@ const LAST_ID = 2 ** 53 - limits.shards
 const authFile = join(scratchFolder(), 'tokens.json')
 writeFileSync(
   authFile,
-  JSON.stringify({ tokens: [{ name: 'reader', token: 'may-read', scopes: ['read'] }] }),
+  JSON.stringify({
+    tokens: [
+      { name: 'reader', token: 'may-read', scopes: ['read'] },
+      { name: 'slow', token: 'slow', scopes: ['read', 'produce'], bytes_per_second: 1 },
+    ],
+  }),
 )
 
 /** A server that is shared by the tests of this file, and where its Unix socket is. */
@@ -115,6 +120,13 @@ const table: Readonly<Record<RefusalCode, Provoked | string>> = {
     return door.run({ cmd: 'PUSH', queue, data: 1, unique_key: 'k' })
   }),
   limit_exceeded: byOne((queue) => ({ cmd: 'PUSH', queue, data: 1, tags: Array(33).fill('t') })),
+  quota_exceeded: by(async (name) => {
+    const door = await guarded.open(name, 'slow')
+    const command: Command = { cmd: 'PUSH', queue: 'slow', data: 'x'.repeat(1000) }
+    // Once it is not owed anything; then it is, for a quarter of an hour.
+    await door.run(command)
+    return door.run(command)
+  }),
   job_not_found: byOne(() => ({ cmd: 'ACK', id: NEVER_GIVEN })),
   job_not_active: after(async (door, queue) => {
     const id = await push(door, queue)

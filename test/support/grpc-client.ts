@@ -57,12 +57,17 @@ export class GrpcClient {
   readonly plain: PlainClient
   private readonly metadata: Metadata
 
-  constructor(port: number, metadata: Metadata, service = 'flashq.QueueService') {
+  constructor(
+    port: number,
+    metadata: Metadata,
+    service = 'flashq.QueueService',
+    security = credentials.createInsecure(),
+  ) {
     const Service = service
       .split('.')
       .reduce<unknown>((at, name) => (at as GrpcObject)[name], root) as ServiceClientConstructor
     // A connection of its own, not one that is shared by all clients of the process.
-    this.plain = new Service(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    this.plain = new Service(`127.0.0.1:${port}`, security, {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': 4 * 1024 * 1024,
     })

@@ -11,8 +11,10 @@ export interface HttpAnswer {
 
 export class HttpReader {
   private readonly base: string
+  private readonly token: string | null
 
-  constructor(server: ServerProcess) {
+  constructor(server: ServerProcess, token: string | null = null) {
+    this.token = token
     this.base = `http://127.0.0.1:${String(server.find('ready')?.['httpPort'])}`
   }
 
@@ -51,6 +53,7 @@ export class HttpReader {
       method,
       headers: {
         connection: 'close',
+        ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },

@@ -6,6 +6,7 @@ import { limits } from '../../src/engine/limits.ts'
 import { Traffic } from '../../src/engine/traffic.ts'
 import { Authenticator, type IssuedToken } from '../../src/transports/auth/authenticator.ts'
 import { Guard } from '../../src/transports/auth/guard.ts'
+import { Usage } from '../../src/transports/auth/usage.ts'
 import { Caller } from '../../src/transports/caller.ts'
 import { Consumers } from '../../src/transports/consumers/consumers.ts'
 import type { Log } from '../../src/transports/log.ts'
@@ -58,6 +59,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     gate,
     codec: wireCodec,
     auth,
+    usage: new Usage({ nowMs: () => clock.ms }),
     guard: new Guard(
       gate,
       wireCodec,

@@ -19,6 +19,7 @@ export type ServerCode =
   | 'data_too_large'
   | 'duplicate_key'
   | 'limit_exceeded'
+  | 'quota_exceeded'
   | 'job_not_found'
   | 'job_not_active'
   | 'job_not_cancellable'
@@ -54,6 +55,7 @@ export type ErrorCode = ServerCode | ClientCode | (string & {})
 
 const TRANSIENT: ReadonlySet<string> = new Set([
   'auth_throttled',
+  'quota_exceeded',
   'too_many_waiting',
   'memory_full',
   'draining',

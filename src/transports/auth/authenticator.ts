@@ -214,7 +214,7 @@ function lastingToken(token: string): IssuedToken {
 }
 
 function haveSameRights(a: Principal, b: Principal): boolean {
-  const text = ({ name, scopes, queues }: Principal): string =>
-    JSON.stringify([name, [...scopes].sort(), queues])
+  const text = ({ name, scopes, queues, quota }: Principal): string =>
+    JSON.stringify([name, [...scopes].sort(), queues, quota])
   return text(a) === text(b)
 }

@@ -11,6 +11,7 @@
 
 import { type OpName, routeOf } from '../../engine/op.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Rates } from './token-rate.ts'
 
 export const scopes = ['read', 'produce', 'consume', 'admin'] as const
 export type Scope = (typeof scopes)[number]
@@ -21,6 +22,14 @@ export interface Principal {
   readonly scopes: ReadonlySet<Scope>
   /** Exact names, or a prefix with `*` behind it; null = every queue. */
   readonly queues: readonly string[] | null
+  /** How much of each worker it may use; absent: as much as any token. */
+  readonly quota?: Quota
+}
+
+/** Infinity: no limit of its own. */
+export interface Quota extends Rates {
+  /** At a time, to one worker. */
+  readonly connections: number
 }
 
 /** Whoever holds one of `AUTH_TOKENS`, and everybody where there are none. */

@@ -5,7 +5,9 @@
 //       "id": "Ab3dEf9h", "sha256": "9f86…",   of a token; or "token": "the token itself"
 //       "scopes": ["produce", "read"],
 //       "queues": ["orders", "mail.*"],        absent: every queue
-//       "expires_at": "2027-01-31T00:00:00Z"   absent: never
+//       "expires_at": "2027-01-31T00:00:00Z",  absent: never
+//       "connections": 50,                     absent: limits.connectionsPerTokenMax
+//       "commands_per_second": 100, "bytes_per_second": 1000000    absent: no limit
 //   } ] }
 //
 // 1. Anything that is not understood is an error, so that no limit is lost to a slip of the pen.
@@ -16,7 +18,7 @@
 import { limits } from '../../engine/limits.ts'
 import { validateJson } from '../wire/json-scanner.ts'
 import type { IssuedToken } from './authenticator.ts'
-import { type Scope, scopes } from './principal.ts'
+import { type Quota, type Scope, scopes } from './principal.ts'
 import { digestOf, TOKEN_ID, tokenIdOf } from './token.ts'
 
 const ERRORS_SHOWN = 10
@@ -24,7 +26,11 @@ const DIGEST = /^[0-9a-f]{64}$/i
 const PATTERN = /^[A-Za-z0-9_.-]*\*?$/
 /** RFC 3339: without an offset nobody knows when it is. */
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
-const FIELDS = new Set(['name', 'id', 'sha256', 'token', 'scopes', 'queues', 'expires_at'])
+const QUOTAS = ['connections', 'commands_per_second', 'bytes_per_second'] as const
+const FIELDS: ReadonlySet<string> = new Set([
+  ...['name', 'id', 'sha256', 'token', 'scopes', 'queues', 'expires_at'],
+  ...QUOTAS,
+])
 
 export type TokenFileResult =
   | { readonly ok: true; readonly tokens: readonly IssuedToken[] }
@@ -77,7 +83,12 @@ class EntryReader {
     return {
       digest,
       id,
-      principal: { name: this.name(), scopes: new Set(this.scopes()), queues: this.queues() },
+      principal: {
+        name: this.name(),
+        scopes: new Set(this.scopes()),
+        queues: this.queues(),
+        ...this.quota(),
+      },
       expiresAtMs: this.expiresAtMs(),
     }
   }
@@ -133,6 +144,25 @@ class EntryReader {
       `has "queues" that are none: a list of 1 to ${limits.queuePatternsMax} names, each may end in *; without it every queue is meant`,
     )
     return []
+  }
+
+  private quota(): { quota?: Quota } {
+    if (QUOTAS.every((field) => this.entry[field] === undefined)) return {}
+    const quota = {
+      connections: this.count('connections') ?? limits.connectionsPerTokenMax,
+      commandsPerSecond: this.count('commands_per_second') ?? Number.POSITIVE_INFINITY,
+      bytesPerSecond: this.count('bytes_per_second') ?? Number.POSITIVE_INFINITY,
+    }
+    return { quota }
+  }
+
+  private count(field: (typeof QUOTAS)[number]): number | undefined {
+    const given = this.entry[field]
+    if (given === undefined) return undefined
+    const max = limits.tokenQuotaMax
+    if (Number.isInteger(given) && Number(given) >= 1 && Number(given) <= max) return Number(given)
+    this.fail(`has a "${field}" that is none: an integer from 1 to ${max}`)
+    return undefined
   }
 
   private expiresAtMs(): number {

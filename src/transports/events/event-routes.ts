@@ -7,13 +7,13 @@ import type {} from '@fastify/swagger'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../../engine/refusal.ts'
 import { refusals } from '../../engine/refusal.ts'
+import { ownerOf } from '../auth/owner.ts'
 import { sendHttpRefusal } from '../http/answers.ts'
 import type { RoutePlugin } from '../http/http-deps.ts'
 import { httpRefusal } from '../http/http-refusal.ts'
 import type { EventDeps } from './event-deps.ts'
 import { EventStreams } from './event-streams.ts'
 import { type EventFilter, filterOf, type Wanted } from './filter.ts'
-import { ownerOf } from './owner.ts'
 import { realMoments } from './pacer.ts'
 import { SseSink } from './sse-sink.ts'
 import { WebSocketDoor } from './web-socket-door.ts'
@@ -40,14 +40,19 @@ const response = {
 
 /** Of the HTTP door. */
 export const events: RoutePlugin = (app, http) => {
-  const { clock, log, gate, guard, origins, bearer, auth } = http
-  const streams = new EventStreams({ feed: gate.feed, clock, log, moments: realMoments })
+  const { clock, log, gate, guard, origins, bearer, auth, usage, admission } = http
+  const traffic = http.traffic.events
+  const streams = new EventStreams({
+    ...{ feed: gate.feed, clock, log, traffic, usage, moments: realMoments },
+  })
   eventRoutes(app, {
     streams,
     clock,
+    traffic,
     guard,
     origins,
     bearer,
+    admission,
     principalOf: (request) => request.principal,
     answerOf: httpRefusal,
     isAllowed: (principal) => auth.isValid(principal),

@@ -32,8 +32,8 @@ export interface StreamSink {
   /** What it has taken. */
   readonly takenBytes: number
   write(bytes: Buffer): void
-  /** Nothing was sent for a while. `id`: where the client is. */
-  quiet(id: string): void
+  /** Nothing was sent for a while. `id`: where the client is. False: it has not answered the last time, and is no more. */
+  quiet(id: string): boolean
   /** Without loss; the client may go on elsewhere. */
   end(): void
   destroy(): void
@@ -104,14 +104,16 @@ export class EventStream {
     return this.sink.unsentBytes <= limits.subscriberBytesMax
   }
 
-  /** The chunk is about to go. */
-  lapse(chunk: Chunk): void {
-    if (!this.isReady || this.cursor >= chunk.end) return
+  /** The chunk is about to go. Returns how many of its events the client loses. */
+  lapse(chunk: Chunk): number {
+    if (!this.isReady || this.cursor >= chunk.end) return 0
+    const before = this.dropped
     for (let i = Math.max(0, this.cursor - chunk.first); i < chunk.count; i++) {
       if (this.passes(chunk, i)) this.dropped++
       this.had?.set(chunk.streams[i] as Known, chunk.seqs[i] as number)
     }
     this.cursor = chunk.end
+    return this.dropped - before
   }
 
   /** Takes a turn's worth of what is there. */

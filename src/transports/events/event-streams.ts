@@ -8,6 +8,7 @@
 // 3. A client that comes back with an id gets what it has not had, or `dropped` where that can't be said or is gone.
 // 4. While there are no streams, nothing is asked for and nothing kept.
 
+import type { CutReason, EventTraffic } from '../../engine/event-traffic.ts'
 import { limits } from '../../engine/limits.ts'
 import type {
   Clock,
@@ -18,6 +19,7 @@ import type {
   FeedStream,
 } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import type { Usage } from '../auth/usage.ts'
 import type { Log } from '../log.ts'
 import { type Place, type Places, readEventId } from './event-id.ts'
 import { droppedNote, EventStream, type Shared, type StreamOrigin } from './event-stream.ts'
@@ -38,6 +40,8 @@ export interface EventStreamsDeps {
   readonly feed: Feed
   readonly clock: Clock
   readonly log: Log
+  readonly traffic: EventTraffic
+  readonly usage: Usage
   readonly moments: Moments
 }
 
@@ -51,7 +55,6 @@ export interface OpenStream extends StreamOrigin {
 export class EventStreams implements FeedListener {
   private readonly deps: EventStreamsDeps
   private readonly streams = new Set<EventStream>()
-  private readonly perOwner = new Map<string, number>()
   private readonly known = new KnownStreams()
   private readonly history = new History((chunk) => this.lapsed(chunk))
   private readonly interests: Interests
@@ -79,8 +82,7 @@ export class EventStreams implements FeedListener {
     if (this.streams.size >= limits.streamsPerWorkerMax) {
       return refusals.limitExceeded('event streams', limits.streamsPerWorkerMax)
     }
-    if ((this.perOwner.get(owner) ?? 0) < limits.streamsPerOwnerMax) return null
-    return refusals.limitExceeded('event streams of one client', limits.streamsPerOwnerMax)
+    return this.deps.usage.streamRefused('event', owner)
   }
 
   open(wanted: OpenStream): EventStream {
@@ -90,7 +92,8 @@ export class EventStreams implements FeedListener {
     stream.lastWriteMs = nowMs
     stream.takenAtMs = nowMs
     this.streams.add(stream)
-    this.perOwner.set(owner, (this.perOwner.get(owner) ?? 0) + 1)
+    this.deps.traffic.opened(stream.sink.form, 1)
+    this.deps.usage.streamed('event', owner, 1)
     this.timer ??= setInterval(() => this.tick(), TICK_MS)
     const ready = (isSure: boolean): void => {
       if (stream.isReady || stream.isClosed) return
@@ -106,9 +109,8 @@ export class EventStreams implements FeedListener {
   close(stream: EventStream): void {
     if (!this.streams.delete(stream)) return
     stream.isClosed = true
-    const left = (this.perOwner.get(stream.owner) ?? 1) - 1
-    if (left === 0) this.perOwner.delete(stream.owner)
-    else this.perOwner.set(stream.owner, left)
+    this.deps.traffic.opened(stream.sink.form, -1)
+    this.deps.usage.streamed('event', stream.owner, -1)
     this.interests.remove(stream.filter)
     if (this.streams.size > 0) return
     this.known.clear()
@@ -125,10 +127,7 @@ export class EventStreams implements FeedListener {
   /** Every stream ends, as far as it is; there are no new ones. */
   drain(): void {
     this.isDraining = true
-    for (const stream of [...this.streams]) {
-      stream.sink.end()
-      this.close(stream)
-    }
+    for (const stream of [...this.streams]) this.cut(stream, 'draining')
   }
 
   // ── FeedListener ──────────────────────────────────────────────────────────
@@ -169,13 +168,12 @@ export class EventStreams implements FeedListener {
   skipped(stream: FeedStream, seq: number, count: number): void {
     const known = this.known.get(stream)
     if (known === undefined || seq <= known.at) return
-    const missing = seq - known.at
+    const missing = count === 0 ? seq - known.at : Math.min(count, seq - known.at)
     known.at = seq
-    this.add(
-      known,
-      DROPPED,
-      Buffer.from(droppedNote(count === 0 ? missing : Math.min(count, missing))),
-    )
+    for (const each of this.streams) {
+      if (each.isReady) this.deps.traffic.dropped(each.sink.form, missing)
+    }
+    this.add(known, DROPPED, Buffer.from(droppedNote(missing)))
   }
 
   broken(stream: FeedStream, seq: number): void {
@@ -252,7 +250,10 @@ export class EventStreams implements FeedListener {
   }
 
   private lapsed(chunk: Chunk): void {
-    for (const stream of this.streams) stream.lapse(chunk)
+    for (const stream of this.streams) {
+      const lost = stream.lapse(chunk)
+      if (lost > 0) this.deps.traffic.dropped(stream.sink.form, lost)
+    }
     for (let i = 0; i < chunk.count; i++) {
       const known = chunk.streams[i] as Known
       known.floor = Math.max(known.floor, chunk.seqs[i] as number)
@@ -289,22 +290,26 @@ export class EventStreams implements FeedListener {
   private look(stream: EventStream, nowMs: number): void {
     const { sink } = stream
     const { takenBytes } = sink
-    if (!stream.isAllowed()) {
-      sink.end()
-      return this.close(stream)
-    }
+    if (!stream.isAllowed()) return this.cut(stream, 'revoked')
     if (sink.unsentBytes === 0 || takenBytes !== stream.takenBytes) {
       stream.takenBytes = takenBytes
       stream.takenAtMs = nowMs
     } else if (nowMs - stream.takenAtMs >= limits.streamStallMs) {
       this.deps.log.warn({ owner: stream.owner }, 'an event stream is not read: closed')
-      sink.destroy()
-      return this.close(stream)
+      return this.cut(stream, 'slow')
     }
     if (stream.isReady && nowMs - stream.lastWriteMs >= limits.streamQuietMs) {
       stream.lastWriteMs = nowMs
-      sink.quiet(stream.id)
+      if (!sink.quiet(stream.id)) this.deps.traffic.cut(sink.form, 'silent')
     }
+  }
+
+  private cut(stream: EventStream, reason: CutReason): void {
+    const { sink } = stream
+    this.deps.traffic.cut(sink.form, reason)
+    if (reason === 'slow') sink.destroy()
+    else sink.end()
+    this.close(stream)
   }
 }
 

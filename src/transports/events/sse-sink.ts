@@ -49,8 +49,9 @@ export class SseSink implements StreamSink {
     socket?.uncork()
   }
 
-  quiet(id: string): void {
+  quiet(id: string): boolean {
     this.response.write(`:\nid: ${id}\n\n`)
+    return true
   }
 
   end(): void {

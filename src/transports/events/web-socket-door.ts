@@ -11,10 +11,10 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { limits } from '../../engine/limits.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import { ownerOf } from '../auth/owner.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { EventDeps, HttpAnswer } from './event-deps.ts'
 import { type EventFilter, filterOf } from './filter.ts'
-import { ownerOf } from './owner.ts'
 import { WebSocketSink } from './web-socket-sink.ts'
 
 const PROTOCOL = 'flashq'
@@ -67,9 +67,12 @@ export class WebSocketDoor {
     head: Buffer,
     { principal, filter, owner }: Admitted,
   ): void {
-    const { streams, clock, isAllowed } = this.deps
+    const { streams, clock, isAllowed, traffic } = this.deps
     request.socket.setTimeout(0)
-    const sink = new WebSocketSink(request.socket, clock, () => streams.drained())
+    const sink = new WebSocketSink(request.socket, clock, {
+      drained: () => streams.drained(),
+      flooded: () => traffic.cut('ws', 'flood'),
+    })
     const stream = streams.open({
       filter,
       sink,
@@ -104,7 +107,8 @@ export class WebSocketDoor {
     })
     if ('code' in filter) return deps.answerOf(filter)
     const owner = ownerOf(principal, address)
-    const refusal = deps.streams.refusalFor(owner)
+    const refusal =
+      deps.admission.admit(request.socket, principal, 0) ?? deps.streams.refusalFor(owner)
     return refusal === null ? { principal, filter, owner } : deps.answerOf(refusal)
   }
 

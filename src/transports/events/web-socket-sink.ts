@@ -23,20 +23,29 @@ export interface CountingSocket extends Duplex {
   readonly bytesWritten?: number
 }
 
+export interface SinkEvents {
+  /** There is room again. */
+  drained(): void
+  /** The client says too much, and is cut off. */
+  flooded(): void
+}
+
 export class WebSocketSink implements StreamSink {
   readonly form = 'ws'
   private readonly socket: CountingSocket
   private readonly clock: Clock
+  private readonly events: SinkEvents
   private webSocket: WebSocket | null = null
   private isPinged = false
   private heard = 0
   private heardSinceMs = 0
 
-  /** `socket`: of a client that waits to be let in. `drained`: there is room again. */
-  constructor(socket: CountingSocket, clock: Clock, drained: () => void) {
+  /** `socket`: of a client that waits to be let in. */
+  constructor(socket: CountingSocket, clock: Clock, events: SinkEvents) {
     this.socket = socket
     this.clock = clock
-    socket.on('drain', drained)
+    this.events = events
+    socket.on('drain', () => events.drained())
   }
 
   /** The client is in. */
@@ -65,10 +74,14 @@ export class WebSocketSink implements StreamSink {
     if (webSocket !== null && webSocket.readyState === webSocket.OPEN) this.socket.write(bytes)
   }
 
-  quiet(): void {
-    if (this.isPinged) return this.destroy()
+  quiet(): boolean {
+    if (this.isPinged) {
+      this.destroy()
+      return false
+    }
     this.isPinged = true
     this.webSocket?.ping()
+    return true
   }
 
   end(): void {
@@ -88,7 +101,10 @@ export class WebSocketSink implements StreamSink {
       this.heard = 0
     }
     if (++this.heard <= limits.webSocketMessagesPerSecondMax) return true
-    if (this.heard === limits.webSocketMessagesPerSecondMax + 1) this.close(POLICY)
+    if (this.heard === limits.webSocketMessagesPerSecondMax + 1) {
+      this.events.flooded()
+      this.close(POLICY)
+    }
     return false
   }
 

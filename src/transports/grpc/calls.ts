@@ -20,16 +20,20 @@ import { limits } from '../../engine/limits.ts'
 import type { Gate, Session, Unwritten } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
+import { Door, type Traffic } from '../../engine/traffic.ts'
+import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
+import { ownerOf } from '../auth/owner.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
+import type { StreamKind, Usage } from '../auth/usage.ts'
 import type { Answer, Caller } from '../caller.ts'
 import type { Log } from '../log.ts'
 import { wireCodec } from '../wire/codec.ts'
 import { readTraceContext, withTraceTags } from '../wire/trace-tags.ts'
 import { Deliveries } from './deliveries.ts'
 import { EventStream } from './event-stream.ts'
-import { identify } from './identify.ts'
+import { addressOf, identify } from './identify.ts'
 import { type Delay, JobStream, prefetchOf, restOf, type StreamTerms } from './job-stream.ts'
 import { JobResult } from './messages.ts'
 import { type Method, streamJobs, subscribe } from './methods.ts'
@@ -45,6 +49,8 @@ export interface CallServices {
   readonly delay: Delay
   readonly frameBytesMax: number
   readonly auth: Authenticator
+  readonly traffic: Traffic
+  readonly usage: Usage
 }
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
@@ -57,6 +63,8 @@ const DEFAULT_QUEUE = 'default'
 const command = new Command()
 
 export class Calls {
+  /** By peer. */
+  readonly admission: Admission<string>
   private readonly services: CallServices
   private readonly deliveries = new Deliveries()
   /** How to end what is open (streams, and pulls that wait), and who opened it. */
@@ -67,6 +75,7 @@ export class Calls {
 
   constructor(services: CallServices) {
     this.services = services
+    this.admission = new Admission(services.usage)
     this.unfollow = services.auth.onChange(() => this.endInvalid())
   }
 
@@ -145,6 +154,8 @@ export class Calls {
     const stream = this.jobStream(call, principal, terms)
     if (stream === null) return
     call.on('data', (message: Buffer) => {
+      // The connection of a stream is not told to wait: what it says counts against the next call.
+      this.admission.charge(principal, 1, message.length)
       const result = readRequest(JobResult, message)
       if (result === null) return stream.end(refusals.invalid('the message is not a JobResult'))
       stream.settle({
@@ -164,13 +175,17 @@ export class Calls {
     const refusal = this.readSubscription(principal, call.request)
     if (refusal !== null) return fail(call, refusal)
     const { queue, events } = command
-    if (this.isDraining) return fail(call, refusals.draining)
-    const stream = new EventStream(this.services.gate, queue, (message, done) => {
+    const tooMany = this.streamRefused('event', call, principal)
+    if (tooMany !== null) return fail(call, tooMany)
+    const { gate, traffic } = this.services
+    const stream = new EventStream(gate, traffic.events, queue, (message, done) => {
       call.write(message, done)
     })
-    this.untilOver(call, principal, (why) => {
+    this.untilOver('event', call, principal, (why) => {
       stream.close()
-      if (why !== null) fail(call, why)
+      if (why === null) return
+      traffic.events.cut('grpc', why.code === 'draining' ? 'draining' : 'revoked')
+      fail(call, why)
     })
     stream.start(events, () => call.sendMetadata(new Metadata()))
   }
@@ -186,7 +201,7 @@ export class Calls {
     const refusal =
       authorize(principal, streamJobs.op, terms.queue) ??
       checkQueueName(terms.queue) ??
-      (this.isDraining ? refusals.draining : null)
+      this.streamRefused('job', call, principal)
     if (refusal !== null) {
       fail(call, refusal)
       return null
@@ -196,25 +211,44 @@ export class Calls {
       end: (why) => (why === null ? call.end() : fail(call, why)),
     })
     call.sendMetadata(new Metadata())
-    this.untilOver(call, principal, (why) => (why === null ? stream.close() : stream.end(why)))
+    this.untilOver('job', call, principal, (why) =>
+      why === null ? stream.close() : stream.end(why),
+    )
     return stream
   }
 
   /** `over`: once; with null when the peer has ended the call, or it has come to its own end. */
   private untilOver(
+    kind: StreamKind,
     call: OutCall | BothCall,
     principal: Principal,
     over: (why: Refusal | null) => void,
   ): void {
+    const { usage } = this.services
+    const owner = ownerOf(principal, addressOf(call.getPeer()))
+    usage.streamed(kind, owner, 1)
     const end = (refusal: Refusal | null): void => {
-      if (this.open.delete(end)) over(refusal)
+      if (!this.open.delete(end)) return
+      usage.streamed(kind, owner, -1)
+      over(refusal)
     }
     this.open.set(end, principal)
     call.on('cancelled', () => end(null))
   }
 
+  private streamRefused(kind: StreamKind, call: AnyCall, principal: Principal): Refusal | null {
+    if (this.isDraining) return refusals.draining
+    return this.services.usage.streamRefused(kind, ownerOf(principal, addressOf(call.getPeer())))
+  }
+
   private identify(call: AnyCall): Principal | Refusal {
-    return identify(this.services.auth, call.metadata, call.getPeer())
+    const { auth, traffic } = this.services
+    const principal = identify(auth, call.metadata, call.getPeer())
+    const bytes = 'request' in call ? call.request.length : 0
+    const refusal =
+      'code' in principal ? principal : this.admission.admit(call.getPeer(), principal, bytes)
+    if (refusal !== null) traffic.refused(Door.grpc, refusal.code)
+    return refusal ?? principal
   }
 
   /** A token was revoked, or is over: so is what it had opened. */

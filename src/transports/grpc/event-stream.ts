@@ -4,6 +4,7 @@
 //    told before the next one that fits, or when it has caught up.
 // 2. Nobody else waits for it.
 
+import type { EventTraffic } from '../../engine/event-traffic.ts'
 import { limits } from '../../engine/limits.ts'
 import type { Gate, Subscriber } from '../../engine/ports.ts'
 import { Event } from './messages.ts'
@@ -14,26 +15,30 @@ export type WriteMessage = (message: Buffer, done: () => void) => void
 
 export class EventStream implements Subscriber {
   private readonly gate: Gate
+  private readonly traffic: EventTraffic
   private readonly queue: string
   private readonly write: WriteMessage
   private unsentBytes = 0
   private dropped = 0
   private isOver = false
 
-  constructor(gate: Gate, queue: string, write: WriteMessage) {
+  constructor(gate: Gate, traffic: EventTraffic, queue: string, write: WriteMessage) {
     this.gate = gate
+    this.traffic = traffic
     this.queue = queue
     this.write = write
   }
 
   /** `done`: from now on it misses nothing. */
   start(events: number, done: () => void): void {
+    this.traffic.opened('grpc', 1)
     this.gate.subscribe(this.queue, events, this, done)
   }
 
   close(): void {
     if (this.isOver) return
     this.isOver = true
+    this.traffic.opened('grpc', -1)
     this.gate.unsubscribe(this.queue, this)
   }
 
@@ -41,6 +46,7 @@ export class EventStream implements Subscriber {
     if (this.isOver) return
     if (this.unsentBytes + line.length > limits.subscriberBytesMax) {
       this.dropped++
+      this.traffic.dropped('grpc')
       return
     }
     this.tellDropped()

@@ -20,6 +20,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { limits } from '../../engine/limits.ts'
+import { Door as DoorNumber } from '../../engine/traffic.ts'
 import type { Door } from '../door.ts'
 import type { Certificates } from '../tls/certificates.ts'
 import { type CallServices, Calls } from './calls.ts'
@@ -71,9 +72,22 @@ export class GrpcDoor implements Door {
     const injector = this.server.createConnectionInjector(credentialsOf(this.deps.certificates))
     const listener = createServer({ noDelay: true }, (socket) => {
       // (`maxConnections` would send it back to the primary, and from there to and fro.)
-      if (this.sockets.size >= this.deps.connectionsMax) return socket.destroy()
+      const { connectionsMax, traffic } = this.deps
+      if (this.sockets.size >= connectionsMax) {
+        traffic.connectionRefused(DoorNumber.grpc)
+        return socket.destroy()
+      }
       this.sockets.add(socket)
-      socket.on('close', () => this.sockets.delete(socket))
+      traffic.connected(DoorNumber.grpc, 1)
+      // As calls know it.
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`
+      const { admission } = this.calls
+      admission.opened(peer)
+      socket.on('close', () => {
+        this.sockets.delete(socket)
+        admission.closed(peer)
+        traffic.connected(DoorNumber.grpc, -1)
+      })
       injector.injectConnection(socket)
     })
     this.listener = listener

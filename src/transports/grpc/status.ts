@@ -32,6 +32,7 @@ export const statusOfCode: Readonly<Record<RefusalCode, status>> = {
   cron_invalid: status.INVALID_ARGUMENT,
   webhook_not_found: status.NOT_FOUND,
   webhook_invalid: status.INVALID_ARGUMENT,
+  quota_exceeded: status.RESOURCE_EXHAUSTED,
   too_many_waiting: status.RESOURCE_EXHAUSTED,
   memory_full: status.RESOURCE_EXHAUSTED,
   draining: status.UNAVAILABLE,

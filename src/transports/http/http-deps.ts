@@ -16,11 +16,15 @@
 //
 // Next: http-door.ts builds it; http-commands.ts for routes that are commands; answers.ts for all others
 
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Clock, DoorPorts, Gate } from '../../engine/ports.ts'
+import type { Traffic } from '../../engine/traffic.ts'
+import type { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Principal, Scope } from '../auth/principal.ts'
+import type { Usage } from '../auth/usage.ts'
 import type { Caller } from '../caller.ts'
 import type { Log } from '../log.ts'
 import type { Bearer } from './bearer.ts'
@@ -68,12 +72,15 @@ export interface HttpDeps {
   readonly access: Guard
   readonly auth: Authenticator
   readonly gate: Gate
+  readonly traffic: Traffic
   readonly clock: Clock
   readonly log: Log
   readonly node: NodeControl
   readonly guard: RequestGuard
   readonly origins: OriginRule
   readonly bearer: Bearer
+  readonly usage: Usage
+  readonly admission: Admission<Duplex>
   readonly commands: HttpCommands
   readonly polls: LongPolls
 }

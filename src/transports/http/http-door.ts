@@ -28,9 +28,11 @@ import { limits } from '../../engine/limits.ts'
 import type { Clock, Gate } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
 import { Door as DoorNumber, type Traffic } from '../../engine/traffic.ts'
+import { Admission } from '../auth/admission.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { nobody, type Principal } from '../auth/principal.ts'
+import type { Usage } from '../auth/usage.ts'
 import type { Caller } from '../caller.ts'
 import type { Door } from '../door.ts'
 import type { Log } from '../log.ts'
@@ -66,6 +68,7 @@ export interface HttpDoorOptions {
   readonly config: HttpConfig
   readonly caller: Caller
   readonly auth: Authenticator
+  readonly usage: Usage
   readonly guard: Guard
   readonly gate: Gate
   readonly clock: Clock
@@ -158,7 +161,7 @@ export class HttpDoor implements Door {
     app.decorateRequest('principal', null as unknown as Principal)
     app.decorateRequest('bodyMax', 0)
     app.decorate('terms', this.terms)
-    takeJsonBodies(app)
+    takeJsonBodies(app, ({ principal }, bytes) => deps.admission.charge(principal, 0, bytes))
     answerErrors(app, paths, this.lookFor('token'))
     // One hook per route, which knows what the route is: the framework would make an object of it per request.
     app.addHook('onRoute', (route) => {
@@ -215,6 +218,7 @@ export class HttpDoor implements Door {
       response.end(body)
     }
     const server = this.secure(options, listener) ?? createServer(options, listener)
+    this.followConnections(server)
     // One more than is allowed, so that the guard sees that there are too many.
     server.maxHeadersCount = limits.httpHeadersMax + 1
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
@@ -238,6 +242,15 @@ export class HttpDoor implements Door {
     return server
   }
 
+  /** As requests know them: behind TLS. */
+  private followConnections(server: Server): void {
+    const { admission } = this.deps
+    server.on(this.certificates === null ? 'connection' : 'secureConnection', (socket: Socket) => {
+      admission.opened(socket)
+      socket.once('close', () => admission.closed(socket))
+    })
+  }
+
   /** Null where nothing is encrypted. */
   private secure(options: object, listener: RequestListener): Server | null {
     const { certificates } = this
@@ -248,7 +261,7 @@ export class HttpDoor implements Door {
   }
 
   private lookFor(access: Access, bodyMax: number = limits.httpBodyBytesMax): Look {
-    const { origins, bearer } = this.deps
+    const { origins, bearer, admission } = this.deps
     return (request, reply, done) => {
       request.principal = nobody
       request.bodyMax = bodyMax
@@ -262,6 +275,11 @@ export class HttpDoor implements Door {
         this.traffic.refused(HTTP, verdict.code)
         return void sendRefusal(reply, verdict)
       }
+      const refusal = admission.admit(socket, verdict, 0)
+      if (refusal !== null) {
+        this.traffic.refused(HTTP, refusal.code)
+        return void sendRefusal(reply, refusal)
+      }
       if (access !== 'token' && !verdict.scopes.has(access)) {
         this.traffic.refused(HTTP, refusals.forbidden.code)
         return void sendRefusal(reply, refusals.forbidden)
@@ -273,7 +291,7 @@ export class HttpDoor implements Door {
 }
 
 function depsOf(options: HttpDoorOptions): HttpDeps {
-  const { config, caller, auth, guard: access, gate, clock, log, node } = options
+  const { config, caller, auth, guard: access, gate, clock, log, node, traffic, usage } = options
   const { host, allowedHosts, corsOrigins } = config
   const origins = new OriginRule(corsOrigins)
   const hosts = new AllowedHosts({ host, allowedHosts, needsToken: auth.required })
@@ -282,12 +300,15 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     caller,
     auth,
     gate,
+    traffic,
     clock,
     log,
     node,
     guard: new RequestGuard(hosts, origins),
     origins,
     bearer: new Bearer(auth),
+    usage,
+    admission: new Admission(usage),
     access,
     commands: new HttpCommands(caller, access),
     polls: new LongPolls(caller, access),

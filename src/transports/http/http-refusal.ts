@@ -45,6 +45,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
   cron_invalid: 400,
   webhook_not_found: 404,
   webhook_invalid: 400,
+  quota_exceeded: 429,
   too_many_waiting: 429,
   memory_full: 503,
   draining: 503,
@@ -56,6 +57,7 @@ export const statusOf: Readonly<Record<RefusalCode, number>> = {
 /** Seconds after which it is worth trying again. */
 export const retryAfterOf: Readonly<Partial<Record<RefusalCode, number>>> = {
   auth_throttled: 60,
+  quota_exceeded: 1,
   too_many_waiting: 1,
   memory_full: 5,
   draining: 1,
@@ -70,8 +72,12 @@ export interface HttpRefusal {
 
 /** For what the engine refuses, or would. */
 export function httpRefusal(refusal: Refusal): HttpRefusal {
-  const { code, text } = refusal
-  return { status: statusOf[code], headers: headersOf(code), body: bodyOf(code, text) }
+  const { code, text, retryAfterMs } = refusal
+  return {
+    status: statusOf[code],
+    headers: headersOf(code, retryAfterMs),
+    body: bodyOf(code, text),
+  }
 }
 
 export function refusedByHttp(
@@ -84,8 +90,11 @@ export function refusedByHttp(
 
 const NONE: Readonly<Record<string, string>> = {}
 
-export function headersOf(code: RefusalCode): Readonly<Record<string, string>> {
-  const seconds = retryAfterOf[code]
+export function headersOf(
+  code: RefusalCode,
+  retryAfterMs?: number,
+): Readonly<Record<string, string>> {
+  const seconds = retryAfterMs === undefined ? retryAfterOf[code] : Math.ceil(retryAfterMs / 1000)
   if (seconds !== undefined) return { 'retry-after': String(seconds) }
   return statusOf[code] === 401 ? { 'www-authenticate': 'Bearer' } : NONE
 }

@@ -64,9 +64,12 @@ interface WithBody {
   readonly body: unknown
 }
 
-export function takeJsonBodies(app: FastifyInstance): void {
+/** `took`: so many bytes have come with that request, whatever becomes of it. */
+export function takeJsonBodies(app: FastifyInstance, took: Took): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(JSON_IN_UTF8, (request, payload, done) => gather(request, payload, done))
+  app.addContentTypeParser(JSON_IN_UTF8, (request, payload, done) =>
+    gather(request, payload, took, done),
+  )
 }
 
 /** The fields of a request's body around `fields`; no body is an object without fields. */
@@ -94,8 +97,9 @@ export function bodyOf({ body }: WithBody): JsonBody | null {
 }
 
 type Done = (error: Error | null, body?: JsonBody) => void
+type Took = (request: FastifyRequest, bytes: number) => void
 
-function gather(request: FastifyRequest, payload: IncomingMessage, done: Done): void {
+function gather(request: FastifyRequest, payload: IncomingMessage, took: Took, done: Done): void {
   const { bodyMax } = request
   // Without a route nobody wants it.
   if (request.is404) {
@@ -110,6 +114,7 @@ function gather(request: FastifyRequest, payload: IncomingMessage, done: Done): 
     payload.off('data', take)
     payload.off('end', finish)
     payload.off('error', broken)
+    took(request, body.length)
     if (error === null) return done(null, body)
     body.giveBack()
     done(error)

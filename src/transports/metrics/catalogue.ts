@@ -44,7 +44,15 @@ const catalogue = {
   flashq_connections: gauge('Open connections.'),
   flashq_connections_refused_total: counter('Connections that were closed at once.'),
   flashq_auth_failures_total: counter('Wrong tokens, and attempts that were throttled.'),
-  flashq_events_dropped_total: counter('Events not sent to a subscriber that was too slow.'),
+  flashq_events_dropped_total: counter('Events not sent to a subscriber or stream: too slow.'),
+  flashq_event_streams: gauge('Open event streams.'),
+  flashq_event_streams_cut_total: counter('Event streams that the server has ended.'),
+
+  flashq_webhooks: gauge('Webhooks by state.'),
+  flashq_webhook_outbox: gauge('Events that webhooks are still to be told of.'),
+  flashq_webhook_attempts_total: counter('Attempts to deliver to a webhook, by outcome.'),
+  flashq_webhook_attempts_in_flight: gauge('Attempts to deliver that are not answered yet.'),
+  flashq_webhook_events_dropped_total: counter('Events not kept for a webhook: full outbox.'),
 
   flashq_job_memory_bytes: gauge('Memory of jobs.'),
   flashq_job_memory_limit_bytes: gauge('Memory of jobs above which pushes are refused.'),

@@ -10,7 +10,7 @@ import { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import type { Reply, Session, Unwritten, WireCodec } from '../../engine/ports.ts'
 import { refusals } from '../../engine/refusal.ts'
-import { doorNames, type Traffic } from '../../engine/traffic.ts'
+import { Door, doorNames, type Traffic } from '../../engine/traffic.ts'
 import { mayUse, type Principal } from '../auth/principal.ts'
 import { checkConsumerName, readClaims } from '../consumers/consumer.ts'
 import type { ConnectedConsumer, Consumers } from '../consumers/consumers.ts'
@@ -79,7 +79,7 @@ export class Account {
 
   /** An event that the peer was too slow for. */
   eventDropped(): void {
-    this.traffic.eventDropped(this.session.door)
+    this.traffic.events.dropped(this.session.door === Door.unix ? 'unix' : 'tcp')
   }
 
   /** The line `bytes[from..to)` answers it. */

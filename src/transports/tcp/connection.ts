@@ -95,7 +95,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     this.session = session
     this.services = services
     this.owner = owner
-    this.standing = new Standing(services.auth, arriving?.state.standing)
+    this.standing = new Standing(services, arriving?.state.standing)
     this.framer = new Framer(
       this.principal === null ? limits.frameBytesMaxBeforeAuth : services.frameBytesMax,
     )
@@ -162,10 +162,12 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     return this.socket.remoteAddress ?? null
   }
 
-  becomes(principal: Principal): void {
-    if (this.principal === null) this.owner.knows(this)
-    this.standing.take(principal)
+  becomes(principal: Principal): Refusal | null {
+    const refusal = this.standing.enter(principal)
+    if (refusal !== null) return refusal
+    this.owner.knows(this)
     this.framer.frameBytesMax = this.services.frameBytesMax
+    return null
   }
 
   isThrottled(): void {
@@ -199,7 +201,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     this.framer.close()
     this.replies.abandon()
     this.account.close()
-    this.standing.endWait()
+    this.standing.close()
     socket.removeAllListeners()
     socket.on('error', () => undefined)
     // The session goes on elsewhere, so it is not closed here.
@@ -339,11 +341,12 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     const { codec } = this.services
     const { principal, isTrusted } = this.standing
     if (isTrusted && codec.peek(bytes, from, to, command)) return askedBy(command.op)
-    const refusal = codec.scan(bytes, from, to, command)
+    const wrong = codec.scan(bytes, from, to, command)
+    const refusal = this.standing.spend(to - from) ?? wrong
     if (refusal === null && principal !== null && !isOwnCommand(command.op)) {
       return isTrusted ? askedBy(command.op) : this.readGuarded(principal, bytes, from, to)
     }
-    this.account.own(refusal === null ? command.op : 0)
+    this.account.own(wrong === null ? command.op : 0)
     const slot = this.replies.next(Asked.other)
     const reply = codec.reply(command, slot)
     if (refusal !== null) reply.refused(refusal)
@@ -486,7 +489,7 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
     this.account.close()
     this.parting.end()
     this.leaving?.cancel()
-    this.standing.endWait()
+    this.standing.close()
     this.framer.close()
     for (const handed of this.output.abandon()) gate.giveBack(handed)
     for (const handed of this.replies.abandon()) gate.giveBack(handed)

@@ -206,6 +206,7 @@ export class Listener implements Owner<Connection> {
   private secure(raw: Socket, handshakes: Handshakes): void {
     const { strangers } = this
     if (this.isFull() || !strangers.add(raw, raw.remoteAddress ?? null)) {
+      this.options.traffic.connectionRefused(Door.tcp)
       raw.destroy()
       return
     }

@@ -4,7 +4,7 @@ import type { Command } from '../../engine/command.ts'
 import { Op, opNames, routeOf } from '../../engine/op.ts'
 import { ALL_QUEUES, type Reply } from '../../engine/ports.ts'
 import { checkQueueName } from '../../engine/queue-name.ts'
-import { refusals } from '../../engine/refusal.ts'
+import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
 import type { Account } from './account.ts'
@@ -18,8 +18,8 @@ export interface Speaker {
   readonly principal: Principal | null
   readonly subscriptions: Subscriptions
   readonly account: Account
-  /** Its AUTH was right. */
-  becomes(principal: Principal): void
+  /** Its AUTH was right. Why it stays what it was; null: it is this one now. */
+  becomes(principal: Principal): Refusal | null
   /** It guesses too often: after this reply it is over. */
   isThrottled(): void
 }
@@ -67,8 +67,9 @@ function authenticate(secret: string, reply: Reply, speaker: Speaker, auth: Auth
     case 'throttled':
       reply.refused(refusals.authThrottled)
       return speaker.isThrottled()
-    default:
-      speaker.becomes(verdict)
-      reply.ok()
+    default: {
+      const refusal = speaker.becomes(verdict)
+      return refusal === null ? reply.ok() : reply.refused(refusal)
+    }
   }
 }

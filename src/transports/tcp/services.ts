@@ -2,16 +2,15 @@
 
 import type { Clock, Gate, WireCodec } from '../../engine/ports.ts'
 import type { Traffic } from '../../engine/traffic.ts'
-import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import type { Moves } from './moving.ts'
+import type { StandingServices } from './standing.ts'
 
-export interface ConnectionServices {
+export interface ConnectionServices extends StandingServices {
   readonly gate: Gate
   readonly codec: WireCodec
-  readonly auth: Authenticator
   readonly guard: Guard
   readonly authTimeoutMs: number
   readonly log: Log
@@ -25,7 +24,7 @@ export interface ConnectionServices {
 
 /** What becomes of a connection. */
 export interface Owner<Connection> {
-  /** It has said who it is. */
+  /** It has said who it is; perhaps again. */
   knows(connection: Connection): void
   closed(connection: Connection): void
   /** It is on its way to another worker, … */

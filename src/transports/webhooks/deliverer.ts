@@ -11,6 +11,7 @@
 import { limits } from '../../engine/limits.ts'
 import type { Clock } from '../../engine/ports.ts'
 import {
+  type DeliveryEnd,
   type DeliveryRef,
   deliveryId,
   type WebhookLetter,
@@ -36,6 +37,13 @@ export interface DelivererOptions {
   report(letter: WebhookLetter): void
 }
 
+const countOf = {
+  ok: 'delivered',
+  retry: 'retried',
+  dead: 'givenUp',
+  gone: 'gone',
+} as const satisfies Record<DeliveryEnd, string>
+
 /** What goes to one host. */
 interface Lane {
   readonly host: string
@@ -48,7 +56,7 @@ interface Lane {
 export class Deliverer implements WebhookPorts {
   readonly disableAfterMs: number
   /** Since the start of this worker. */
-  readonly counts = { delivered: 0, failed: 0, givenUp: 0, dropped: 0 }
+  readonly counts = { delivered: 0, retried: 0, givenUp: 0, gone: 0, dropped: 0 }
   private readonly options: DelivererOptions
   private readonly lanes = new Map<string, Lane>()
   /** Waiting or under way. */
@@ -66,6 +74,10 @@ export class Deliverer implements WebhookPorts {
   /** Waiting or under way. */
   get pending(): number {
     return this.known.size
+  }
+
+  get underWay(): number {
+    return this.active
   }
 
   refuseUrl(url: string): string | null {
@@ -184,10 +196,8 @@ export class Deliverer implements WebhookPorts {
     const { retries, log, report } = this.options
     const result = resultOf(attempted, attempts, tookMs, retries)
     const { end, status, error } = result
-    if (end === 'ok') this.counts.delivered++
-    else this.counts.failed++
+    this.counts[countOf[end]]++
     if (end === 'dead' || end === 'gone') {
-      this.counts.givenUp++
       // The host alone: the rest of a URL may be somebody's secret.
       const what = { webhook: webhookId(ref.webhook), host, id: deliveryId(ref), status, error }
       log.warn({ ...what, attempts: attempts + 1 }, 'a delivery to a webhook was given up')

@@ -24,6 +24,7 @@ describe('a token file', () => {
         { name: 'by digest', sha256: digest.toString('hex').toUpperCase(), scopes: ['admin'] },
         { name: 'with id', sha256: 'ab'.repeat(32), id: 'id_-4567', scopes: ['read', 'produce'] },
         { name: 'all queues', token: 'other', scopes: ['read'], queues: ['a', '*'] },
+        { name: 'slow', token: 'slow', scopes: ['read'], connections: 5, bytes_per_second: 1000 },
       ],
     })
     expect(result).toEqual({
@@ -51,6 +52,21 @@ describe('a token file', () => {
           digest: digestOf('other'),
           id: null,
           principal: { name: 'all queues', scopes: new Set(['read']), queues: null },
+          expiresAtMs: Number.POSITIVE_INFINITY,
+        },
+        {
+          digest: digestOf('slow'),
+          id: null,
+          principal: {
+            name: 'slow',
+            scopes: new Set(['read']),
+            queues: null,
+            quota: {
+              connections: 5,
+              commandsPerSecond: Number.POSITIVE_INFINITY,
+              bytesPerSecond: 1000,
+            },
+          },
           expiresAtMs: Number.POSITIVE_INFINITY,
         },
       ],
@@ -118,6 +134,19 @@ describe('a token file', () => {
     [{ expires_at: '2027-01-31T00:00:00' }, ENDS],
     [{ expires_at: '2027-13-31T00:00:00Z' }, ENDS],
     [{ expires_at: 1_800_000_000 }, ENDS],
+    [{ connections: 0 }, 'has a "connections" that is none: an integer from 1 to 4294967295'],
+    [
+      { commands_per_second: '9' },
+      'has a "commands_per_second" that is none: an integer from 1 to 4294967295',
+    ],
+    [
+      { bytes_per_second: 1.5 },
+      'has a "bytes_per_second" that is none: an integer from 1 to 4294967295',
+    ],
+    [
+      { bytes_per_second: null },
+      'has a "bytes_per_second" that is none: an integer from 1 to 4294967295',
+    ],
     [{ scope: ['canary'] }, 'has an unknown field "scope"'],
     [{ [TOKEN]: 'canary' }, 'has an unknown field'],
   ])('with %j in an entry is refused, and the entry named', (fields, error) => {

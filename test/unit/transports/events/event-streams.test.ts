@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { EventTraffic } from '../../../../src/engine/event-traffic.ts'
 import { limits } from '../../../../src/engine/limits.ts'
 import { EventKind } from '../../../../src/engine/ports.ts'
 import { anybody } from '../../../../src/transports/auth/principal.ts'
+import { Usage } from '../../../../src/transports/auth/usage.ts'
 import type { EventStream, StreamSink } from '../../../../src/transports/events/event-stream.ts'
 import { EventStreams } from '../../../../src/transports/events/event-streams.ts'
 import { EventFilter, filterOf } from '../../../../src/transports/events/filter.ts'
@@ -14,6 +16,8 @@ class FakeSink implements StreamSink {
   text = ''
   readonly buffers: Buffer[] = []
   id = ''
+  /** Pings, where it has them. */
+  answers = true
   ended = false
   destroyed = false
 
@@ -26,8 +30,9 @@ class FakeSink implements StreamSink {
     this.text += bytes.toString()
   }
 
-  quiet(id: string): void {
+  quiet(id: string): boolean {
     this.text += `:${id}\n\n`
+    return this.answers
   }
 
   end(): void {
@@ -56,6 +61,7 @@ describe('the event streams of a worker', () => {
   let nowMs = 0
   let feed: FakeFeed
   let streams: EventStreams
+  let traffic: EventTraffic
   const tasks: (() => void)[] = []
 
   beforeEach(() => {
@@ -63,12 +69,15 @@ describe('the event streams of a worker', () => {
     onTestFinished(() => void vi.useRealTimers())
     nowMs = 5000
     feed = new FakeFeed()
+    traffic = new EventTraffic()
     streams = newStreams()
   })
 
   function newStreams(): EventStreams {
     return new EventStreams({
       feed,
+      traffic,
+      usage: new Usage({ nowMs: () => nowMs }),
       clock: { nowMs: () => nowMs },
       log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
       moments: { nowMs: () => nowMs, later: (_delayMs, task) => void tasks.push(task) },
@@ -259,6 +268,8 @@ describe('the event streams of a worker', () => {
       expect(Number(first.split(' ')[1]) + rest.length).toBe(due)
       expect(rest.length).toBeGreaterThan(100)
     }
+    const told = [slow, picky].map(({ jobs: [first = ''] }) => Number(first.split(' ')[1]))
+    expect(traffic.droppedOf('sse')).toBe((told[0] ?? 0) + (told[1] ?? 0))
   })
 
   it('pass on what a worker left out, and the end of one that died', () => {
@@ -271,6 +282,7 @@ describe('the event streams of a worker', () => {
     feed.end(stream, false)
     run()
     expect(sink.jobs).toEqual(['a', 'dropped 12', 'b', 'dropped ?'])
+    expect(traffic.droppedOf('sse')).toBe(12)
     // Whoever has had that is not told again.
     const back = new FakeSink()
     open(back, sink.lastId)
@@ -313,12 +325,34 @@ describe('the event streams of a worker', () => {
     passMs(3000)
     expect(sink.destroyed).toBe(true)
     expect(streams.count).toBe(0)
+    expect([traffic.openOf('sse'), traffic.cutOf('sse', 'slow')]).toEqual([0, 1])
+  })
+
+  it('are counted by door, and by why they are cut off', () => {
+    feed.stream(0)
+    const [silent, revoked, drained] = [new FakeSink('ws'), new FakeSink('ws'), new FakeSink()]
+    silent.answers = false
+    open(silent)
+    let isAllowed = true
+    const filter = filterOf(anybody, {}) as EventFilter
+    const wanted = { filter, owner: 'me', lastEventId: null, begun: () => {} }
+    streams.open({ ...wanted, sink: revoked, isAllowed: () => isAllowed })
+    open(drained)
+    expect([traffic.openOf('ws'), traffic.openOf('sse')]).toEqual([2, 1])
+    passMs(limits.streamQuietMs + 1000)
+    expect(traffic.cutOf('ws', 'silent')).toBe(1)
+    isAllowed = false
+    passMs(1000)
+    expect([revoked.ended, traffic.cutOf('ws', 'revoked')]).toEqual([true, 1])
+    streams.drain()
+    expect([traffic.cutOf('ws', 'draining'), traffic.cutOf('sse', 'draining')]).toEqual([1, 1])
+    expect([traffic.openOf('ws'), traffic.openOf('sse')]).toEqual([0, 0])
   })
 
   it('are so many of one owner, and end with the worker', () => {
     const sinks = Array.from({ length: limits.streamsPerOwnerMax }, () => new FakeSink())
     const opened = sinks.map((sink) => open(sink))
-    expect(streams.refusalFor('me')?.code).toBe('limit_exceeded')
+    expect(streams.refusalFor('me')?.code).toBe('quota_exceeded')
     expect(streams.refusalFor('you')).toBeNull()
     streams.close(opened[0] as EventStream)
     expect(streams.refusalFor('me')).toBeNull()

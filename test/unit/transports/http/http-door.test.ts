@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Traffic } from '../../../../src/engine/traffic.ts'
 import { Authenticator } from '../../../../src/transports/auth/authenticator.ts'
 import { Guard } from '../../../../src/transports/auth/guard.ts'
+import { Usage } from '../../../../src/transports/auth/usage.ts'
 import { Caller } from '../../../../src/transports/caller.ts'
 import { HttpDoor, type HttpTimes } from '../../../../src/transports/http/http-door.ts'
 import { Sessions } from '../../../../src/transports/sessions.ts'
@@ -36,6 +37,7 @@ async function openDoor(times?: HttpTimes) {
     caller,
     guard: new Guard(gate, wireCodec, caller),
     auth: new Authenticator([], clock),
+    usage: new Usage(clock),
     certificates: null,
     traffic: new Traffic(),
     gate,
