@@ -75,7 +75,7 @@ export class FlashQClient extends Emitter<FlashQEvents> {
 
   constructor(options: ClientOptions, door: Door) {
     super()
-    this.#settings = resolveSettings(options)
+    this.#settings = resolveSettings(options, door.isHttp)
     this.#door = door
     this.#transport = door.transport(this.#settings, {
       opened: () => this.emit('connect'),
