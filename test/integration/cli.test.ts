@@ -1,64 +1,17 @@
 // The command line as a process against a server: what it prints for people and for programs, and its exit codes.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { CLI_MAIN, COMMAND_MS_MAX, Command, type End } from '../support/cli-command.ts'
 import { SharedServer } from '../support/shared-server.ts'
 import { within } from '../support/wire-client.ts'
-
-const MAIN = fileURLToPath(new URL('../../sdk/typescript/dist/cli/main.js', import.meta.url))
-const COMMAND_MS_MAX = 20_000
-
-interface End {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
 
 /** What --json prints: the expectations say what must be in it. */
 // biome-ignore lint/suspicious/noExplicitAny: as JSON.parse has it
 type Said = any
-
-class Command {
-  readonly child: ChildProcess
-  readonly ended: Promise<End>
-  out = ''
-  err = ''
-
-  constructor(url: string, args: readonly string[], input = '', wrapper: string[] = []) {
-    const [program = '', ...rest] = [...wrapper, process.execPath, MAIN, ...args]
-    const env = { PATH: process.env['PATH'], FLASHQ_URL: url, TERM: 'xterm' }
-    this.child = spawn(program, rest, { env, stdio: ['pipe', 'pipe', 'pipe'] })
-    onTestFinished(() => void this.child.kill('SIGKILL'))
-    this.child.stdout?.on('data', (text) => {
-      this.out += text
-    })
-    this.child.stderr?.on('data', (text) => {
-      this.err += text
-    })
-    this.child.stdin?.on('error', () => {})
-    if (wrapper.length === 0) this.child.stdin?.end(input)
-    const closed = new Promise<End>((resolve) => {
-      this.child.on('close', (code) => resolve({ code, out: this.out, err: this.err }))
-    })
-    this.ended = within(COMMAND_MS_MAX, `flashq ${args.join(' ')} ends`, closed)
-  }
-
-  async says(text: string): Promise<void> {
-    const said = new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (this.out.includes(text) || this.err.includes(text)) resolve()
-      }
-      this.child.stdout?.on('data', look)
-      this.child.stderr?.on('data', look)
-      look()
-    })
-    await within(COMMAND_MS_MAX, `it says ${text}`, said)
-  }
-}
 
 const server = new SharedServer({ HTTP: '1', HTTP_PORT: '0' })
 const folder = mkdtempSync(join(tmpdir(), 'flashq-cli-'))
@@ -110,7 +63,7 @@ describe.each(doors)('flashq over $door', ({ door, url }) => {
 
   it('pulls several, acknowledges them, and says when there is none', async () => {
     const queue = newQueue()
-    await new Command(url(), ['push', queue, '--file', '-'], '1\n2\n3\n').ended
+    await new Command(url(), ['push', queue, '--file', '-'], { input: '1\n2\n3\n' }).ended
     const pulled = await flashq('pull', queue, '--count', '10', '--ack')
     expect(pulled.code).toBe(0)
     expect(pulled.out.trimEnd().split('\n')).toHaveLength(4)
@@ -247,7 +200,8 @@ describe.each(doors)('flashq over $door', ({ door, url }) => {
 
   it('lists jobs by filters, in pages', async () => {
     const queue = newQueue()
-    await new Command(url(), ['push', queue, '--tag', 'x', '--file', '-'], '1\n2\n3\n').ended
+    await new Command(url(), ['push', queue, '--tag', 'x', '--file', '-'], { input: '1\n2\n3\n' })
+      .ended
     const page = await json('jobs', '--queue', queue, '--limit', '2')
     expect(page.jobs.map(({ data }: { data: number }) => data)).toEqual([3, 2])
     const rest = await json('jobs', '--queue', queue, '--cursor', page.cursor)
@@ -262,7 +216,7 @@ describe.each(doors)('flashq over $door', ({ door, url }) => {
 
   it('drains a queue', async () => {
     const queue = newQueue()
-    await new Command(url(), ['push', queue, '--file', '-'], '1\n2\n3\n').ended
+    await new Command(url(), ['push', queue, '--file', '-'], { input: '1\n2\n3\n' }).ended
     expect(await flashq('drain', queue)).toMatchObject({ code: 2 })
     expect((await flashq('drain', queue, '-y')).out).toBe(`3 jobs of ${queue} are gone\n`)
   })
@@ -292,33 +246,30 @@ describe('flashq', () => {
     expect(await tail.ended).toMatchObject({ code: 0 })
   })
 
-  it.runIf(process.platform === 'linux')(
-    'shows top on a terminal, and gives the terminal back',
-    async () => {
-      const command = `"${process.execPath}" "${MAIN}" top --interval 100ms`
-      const env = { PATH: process.env['PATH'], FLASHQ_URL: url(), TERM: 'xterm' }
-      const child = spawn('script', ['-qec', command, '/dev/null'], {
-        env,
-        stdio: ['pipe', 'pipe', 'ignore'],
+  it('shows top on a terminal, and gives the terminal back', async ({ skip }) => {
+    if (process.platform !== 'linux') return skip('`script` takes other words on this system')
+    const { error } = spawnSync('script', ['--version'])
+    if (error !== undefined) return skip(`no \`script\` here to make a terminal: ${error.message}`)
+    const command = `"${process.execPath}" "${CLI_MAIN}" top --interval 100ms`
+    const env = { PATH: process.env['PATH'], FLASHQ_URL: url(), TERM: 'xterm' }
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      env,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let out = ''
+    const shown = new Promise<void>((resolve, reject) => {
+      child.on('error', reject)
+      child.stdout.on('data', (text) => {
+        out += text
+        if (out.includes('q quit')) resolve()
       })
-      onTestFinished(() => void child.kill('SIGKILL'))
-      let out = ''
-      const started = new Promise<boolean>((resolve) => {
-        child.on('error', () => resolve(false))
-        child.stdout.on('data', (text) => {
-          out += text
-          if (out.includes('q quit')) resolve(true)
-        })
-      })
-      if (!(await within(COMMAND_MS_MAX, 'top shows itself', started))) {
-        // No `script` here: the unit tests of top have a terminal of their own.
-        return
-      }
-      const ended = new Promise((resolve) => child.on('close', resolve))
-      child.stdin.write('q')
-      expect(await within(COMMAND_MS_MAX, 'top ends', ended)).toBe(0)
-      expect(out).toContain('\u001b[?1049h\u001b[?25l')
-      expect(out.trimEnd().endsWith('\u001b[?25h\u001b[?1049l')).toBe(true)
-    },
-  )
+    })
+    await within(COMMAND_MS_MAX, 'top shows itself', shown)
+    const ended = new Promise((resolve) => child.on('close', resolve))
+    child.stdin.write('q')
+    expect(await within(COMMAND_MS_MAX, 'top ends', ended)).toBe(0)
+    expect(out).toContain('\u001b[?1049h\u001b[?25l')
+    expect(out.trimEnd().endsWith('\u001b[?25h\u001b[?1049l')).toBe(true)
+  })
 })

@@ -111,7 +111,7 @@ describe('59 methods', () => {
         `${method} /stats HTTP/1.1\r\nHost: localhost\r\n\r\n`,
       )
       expect(status, method).toBe(405)
-      expect(head, method).toContain('allow: get, post, delete')
+      expect(head, method).toContain('allow: get, post, patch, delete')
       expect(json, method).toEqual(ALLOWED)
     }
     const { status, json } = await answerTo('CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -411,8 +411,9 @@ describe('pages of a browser', () => {
     expect(good.text).toBe('')
     expect(good.headers).toMatchObject({
       'access-control-allow-origin': 'https://good.example',
-      'access-control-allow-methods': 'GET, POST, DELETE',
-      'access-control-allow-headers': 'authorization, content-type, last-event-id',
+      'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
+      'access-control-allow-headers':
+        'authorization, content-type, last-event-id, traceparent, tracestate',
       vary: 'origin',
     })
     const bad = await preflight('https://evil.example')

@@ -1,17 +1,32 @@
 // The client package against the real server: its Worker, and what its calls come to when the server goes away.
 
-import { FlashQ, FlashQError, type Job, Worker, type WorkerOptions } from 'flashq'
+import {
+  type ClientOptions,
+  FlashQ,
+  FlashQError,
+  type Job,
+  Worker,
+  type WorkerOptions,
+} from 'flashq'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 import { within } from '../support/wire-client.ts'
 
-const server = new SharedServer()
+const server = new SharedServer({ HTTP: '1', HTTP_PORT: '0' })
 
-const at = ({ port }: { port: number }) => ({ host: '127.0.0.1', port })
+type Place = { readonly port: number } | { readonly httpUrl: string }
 
-async function connected(where: { port: number }, options: object = {}): Promise<FlashQ> {
+const at = (place: Place): ClientOptions =>
+  'httpUrl' in place ? place : { host: '127.0.0.1', port: place.port }
+
+const doors: { door: string; place: () => Place }[] = [
+  { door: 'TCP', place: () => server.process },
+  { door: 'HTTP', place: () => ({ httpUrl: `http://127.0.0.1:${server.process.httpPort}` }) },
+]
+
+async function connected(where: Place, options: object = {}): Promise<FlashQ> {
   const client = new FlashQ({ ...at(where), ...options })
   onTestFinished(() => client.close())
   await client.connect()
@@ -20,7 +35,7 @@ async function connected(where: { port: number }, options: object = {}): Promise
 
 /** Stopped when the test has finished; its errors are kept. */
 async function started<T, R>(
-  where: { port: number },
+  where: Place,
   queues: string | string[],
   processor: ConstructorParameters<typeof Worker<T, R>>[1],
   options: WorkerOptions = {},
@@ -35,19 +50,21 @@ async function started<T, R>(
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
 
-describe('a worker', () => {
+describe.each(doors)('a worker over $door', ({ door, place }) => {
+  const named = (queue: string): string => `${queue}-${door}`
+
   it('runs 1,000 jobs, 20 at a time, each exactly once, and their results can be read', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     const ids = await client.pushBatch(
-      'thousand',
+      named('thousand'),
       numbers(1000).map((n) => ({ data: { n } })),
     )
     const runs: number[] = []
     let running = 0
     let most = 0
     const { worker, errors } = await started<{ n: number }, { twice: number }>(
-      server.process,
-      'thousand',
+      place(),
+      named('thousand'),
       async (job) => {
         most = Math.max(most, ++running)
         runs.push(job.id)
@@ -68,10 +85,10 @@ describe('a worker', () => {
   })
 
   it('of several queues serves all of them', async () => {
-    const client = await connected(server.process)
-    const queues = numbers(8).map((n) => `several-${n}`)
+    const client = await connected(place())
+    const queues = numbers(8).map((n) => named(`several-${n}`))
     const done: string[] = []
-    await started(server.process, queues, (job: Job) => void done.push(job.queue), {
+    await started(place(), queues, (job: Job) => void done.push(job.queue), {
       concurrency: 3,
     })
     await Promise.all(queues.flatMap((queue) => numbers(20).map((n) => client.push(queue, n))))
@@ -80,29 +97,29 @@ describe('a worker', () => {
   })
 
   it('whose processor throws has the job tried again, then put into the DLQ with the error', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     let runs = 0
-    await started(server.process, 'throws', () => {
+    await started(place(), named('throws'), () => {
       throw new Error(`run ${++runs}`)
     })
-    const { id } = await client.push('throws', 1, { max_attempts: 3, backoff: 1 })
+    const { id } = await client.push(named('throws'), 1, { max_attempts: 3, backoff: 1 })
     await eventually('it is dead', 10_000, async () => (await client.getState(id)) === 'failed')
-    expect(await client.getDlq('throws')).toMatchObject([
+    expect(await client.getDlq(named('throws'))).toMatchObject([
       { id, attempts: 3, progress_msg: 'run 3' },
     ])
     expect(runs).toBe(3)
   })
 
   it('that is stopped hands back what it has not finished, uncounted, and takes no more', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     await client.pushBatch(
-      'handed-back',
+      named('handed-back'),
       numbers(10).map((data) => ({ data })),
     )
     let begun = 0
     const { worker } = await started(
-      server.process,
-      'handed-back',
+      place(),
+      named('handed-back'),
       (_job, { signal }) =>
         new Promise<void>((resolve) => {
           begun++
@@ -112,24 +129,24 @@ describe('a worker', () => {
     )
     await eventually('three run', 10_000, () => begun === 3)
     await within(10_000, 'stop', worker.stop({ timeoutMs: 50 }))
-    const jobs = await client.pullBatch('handed-back', 20, { wait: 0 })
+    const jobs = await client.pullBatch(named('handed-back'), 20, { wait: 0 })
     expect(jobs.map(({ data }) => data)).toEqual(numbers(10))
     expect(jobs.every(({ attempts }) => attempts === 0)).toBe(true)
     expect(begun).toBe(3)
   })
 
   it('that is stopped lets what runs come to its end first', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     let finish = (): void => undefined
     const { worker } = await started(
-      server.process,
-      'finishes',
+      place(),
+      named('finishes'),
       () =>
         new Promise<string>((resolve) => {
           finish = () => resolve('done')
         }),
     )
-    const { id } = await client.push('finishes', 1)
+    const { id } = await client.push(named('finishes'), 1)
     await eventually('it runs', 10_000, () => worker.getProcessingCount() === 1)
     const stopped = worker.stop()
     finish()
@@ -138,12 +155,12 @@ describe('a worker', () => {
   })
 
   it('that loses its lease has its processor aborted, and its result refused', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     const lost: number[] = []
     const reasons: string[] = []
     const { worker } = await started(
-      server.process,
-      'loses',
+      place(),
+      named('loses'),
       (job, { signal }) =>
         new Promise<string>((resolve) => {
           signal.addEventListener('abort', () => {
@@ -156,7 +173,7 @@ describe('a worker', () => {
       { lease: 300 },
     )
     worker.on('lost', (job) => lost.push(job.id))
-    const { id } = await client.push('loses', 1)
+    const { id } = await client.push(named('loses'), 1)
     await eventually('it runs', 10_000, () => worker.getProcessingCount() === 1)
     await eventually('it is lost', 10_000, () => lost.length > 0)
     void worker.stop({ timeoutMs: 0 })
@@ -166,22 +183,22 @@ describe('a worker', () => {
   })
 
   it('keeps its lease by heartbeats while its processor takes longer than that', async () => {
-    const client = await connected(server.process)
+    const client = await connected(place())
     let runs = 0
     const { worker } = await started(
-      server.process,
-      'long',
+      place(),
+      named('long'),
       async () => {
         runs++
         // Nothing comes here: each of these waits its time at the server.
-        for (let n = 0; n < 8; n++) await client.pull('long-nothing', { wait: 100 })
+        for (let n = 0; n < 8; n++) await client.pull(named('long-nothing'), { wait: 100 })
         return runs
       },
       { lease: 300, concurrency: 2 },
     )
     const completed: number[] = []
     worker.on('completed', (job) => completed.push(job.id))
-    const { id } = await client.push('long', 1)
+    const { id } = await client.push(named('long'), 1)
     await eventually('it is completed', 20_000, () => completed.length > 0)
     expect(completed).toEqual([id])
     expect(runs).toBe(1)

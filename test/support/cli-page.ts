@@ -32,7 +32,8 @@ flashq jobs --queue mail --state failed --since 1h --json | jq '.jobs[].id'
 | \`unix:/path/to/socket\` | the line protocol on a Unix socket |
 | \`http://[:token@]host:6790\`, \`https://…\` | HTTP; \`workers\` and \`cluster\` need it |
 
-The token is \`--token\`, else the URL's, else \`FLASHQ_TOKEN\`. A certificate of your own authority is trusted with\nNode's \`NODE_EXTRA_CA_CERTS=ca.pem\`. In a list of processes a URL or a flag can be seen by others; an environment variable less so.
+The token is \`--token\`, else the URL's, else \`FLASHQ_TOKEN\`. The authority of a \`flashqs://\` server is given by \`--ca\`, and a certificate
+of your own by \`--cert\` and \`--key\`; \`https://\` takes an authority from Node's \`NODE_EXTRA_CA_CERTS=ca.pem\`. In a list of processes a URL or a flag can be seen by others; an environment variable less so.
 
 ## For people, for programs
 

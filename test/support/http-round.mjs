@@ -1,10 +1,11 @@
-// One round of the HTTP client in whatever runtime runs this: argument 1 is the server's URL, 2 a queue. Prints JSON.
+// One round of the HTTP client in whatever runtime runs this: argument 1 is the server's URL, 2 a queue, 3 a token if there is
+// one. Prints JSON.
 
 import { FlashQ, Worker } from '../../sdk/typescript/dist/http.js'
 
 const args = globalThis.Deno === undefined ? globalThis.process.argv.slice(2) : globalThis.Deno.args
-const [httpUrl, queue] = args
-const client = new FlashQ({ httpUrl })
+const [httpUrl, queue, token] = args
+const client = new FlashQ({ httpUrl, token })
 await client.connect()
 const events = client.events({ queues: [queue], types: ['completed'] })
 await events.opened
@@ -18,7 +19,7 @@ const first = await client.pull(queue, { wait: 5000, lease: 5000 })
 await client.ack(first.id, { by: 'hand' }, { token: first.token })
 
 let worked = 0
-const worker = new Worker(queue, (job) => ({ n: job.data.n }), { httpUrl, concurrency: 10 })
+const worker = new Worker(queue, (job) => ({ n: job.data.n }), { httpUrl, token, concurrency: 10 })
 const done = new Promise((resolve, reject) => {
   worker.on('error', reject)
   worker.on('completed', () => {

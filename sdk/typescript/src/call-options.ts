@@ -39,6 +39,19 @@ export interface EventOptions {
   buffer?: number | undefined
 }
 
+/** What a consumer says of itself; the server shows it, and believes it. */
+export interface ConsumerClaims {
+  /** At most 100. */
+  queues: readonly string[]
+  /** Jobs that it runs at a time. */
+  concurrency?: number | undefined
+  host?: string | undefined
+  version?: string | undefined
+  /** Over HTTP only, as are the jobs that it holds (`active`): over TCP the server counts. */
+  processed?: number | undefined
+  active?: number | undefined
+}
+
 export interface CloseOptions {
   /** ms to wait for the answers to what was sent; pulls are given up at once. Default 1000. */
   timeoutMs?: number | undefined

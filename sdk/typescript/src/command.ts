@@ -20,6 +20,10 @@ const idField = (id: number): string => `,"id":${numberText(id)}`
 
 export const authCommand = (token: string): Command => read('AUTH', `,"token":${valueText(token)}`)
 
+/** Over HTTP a heartbeat. No `read`: it is about the connection that it is sent on. */
+export const helloCommand = (name: string, claims: object): Command =>
+  write('HELLO', `,"name":${valueText(name)},"data":${valueText(claims)}`)
+
 export const failCommand = (id: number, error?: string, token?: number): Command =>
   write('FAIL', idField(id) + optionalValue('error', error) + optionalNumber('token', token))
 
@@ -113,6 +117,9 @@ export const webhookDeleteCommand = (id: string): Command =>
   write('WEBHOOKDELETE', `,"id":${valueText(id)}`)
 
 export const webhookListCommand = (): Command => read('WEBHOOKLIST')
+
+export const webhookPingCommand = (id: string): Command =>
+  write('WEBHOOKPING', `,"id":${valueText(id)}`)
 
 export const webhookLogCommand = (id: string): Command =>
   read('WEBHOOKLOG', `,"id":${valueText(id)}`)

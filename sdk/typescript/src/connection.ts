@@ -13,17 +13,16 @@
 // 3. After a line that is no reply, nothing is sent again: the server may have answered anything.
 // 4. No timer or socket outlives `close()`.
 //
-// Neighbours: `session.ts` is one socket, `request.ts` the states of a request, `flashq.ts` and `subscription.ts` use it.
+// Neighbours: `session.ts` is one socket, `request-desk.ts` settles requests, `flashq.ts` and `line-feed.ts` use it.
 
-import { backoffMs } from './backoff.ts'
-import { DeadlineList } from './deadline-list.ts'
 import { Deferred } from './deferred.ts'
 import { describeFault, FlashQError } from './errors.ts'
 import type { Settings } from './options.ts'
-import { type Reply, refusalOf } from './reply.ts'
+import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
-import { changesState, closedError, lostError, mayAskAgain, partsAfter } from './request-fate.ts'
-import { PutOffRequests, RequestQueue } from './request-queue.ts'
+import { type DeskOwner, RequestDesk } from './request-desk.ts'
+import { changesState, closedError, lostError } from './request-fate.ts'
+import { RequestQueue } from './request-queue.ts'
 import { Session, type SessionEnd, type SessionOwner } from './session.ts'
 import type { Transport, TransportHooks } from './transport.ts'
 
@@ -37,12 +36,11 @@ type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
 /** A socket is given up when requests timed out and no byte came for this many time limits more. */
 const SILENT_TIMEOUTS_MAX = 2
 
-export class Connection implements SessionOwner, Transport {
+export class Connection implements SessionOwner, DeskOwner, Transport {
   readonly #settings: Settings
   readonly #hooks: ConnectionHooks
-  readonly #deadlines = new DeadlineList((request) => this.#expire(request))
+  readonly #desk: RequestDesk
   readonly #queue = new RequestQueue()
-  readonly #putOff = new PutOffRequests((request) => this.#dispatch(request))
   #token: string
   #state: State = 'idle'
   #session: Session | null = null
@@ -59,6 +57,7 @@ export class Connection implements SessionOwner, Transport {
     this.#settings = settings
     this.#hooks = hooks
     this.#token = settings.token
+    this.#desk = new RequestDesk(settings, this)
   }
 
   get isOpen(): boolean {
@@ -103,21 +102,16 @@ export class Connection implements SessionOwner, Transport {
       request.reject(new FlashQError('not_connected', 'Not connected'))
       return
     }
-    if (request.timed) {
-      if (request.deadlineMs === 0) {
-        request.deadlineMs = performance.now() + this.#settings.timeoutMs
-      }
-      this.#deadlines.add(request)
-    }
+    this.#desk.take(request)
     if (this.#state === 'idle') this.#open()
-    this.#dispatch(request)
+    this.dispatch(request)
   }
 
   /** Gives a request up with `reason`. If it is written, its reply will go to `late`. */
   abandon(request: Request, reason: unknown): void {
     if (request.state === 'settled') return
     this.#queue.remove(request)
-    this.#reject(request, reason)
+    this.#desk.reject(request, reason)
   }
 
   /** Drops the socket and reconnects. */
@@ -160,13 +154,7 @@ export class Connection implements SessionOwner, Transport {
 
   sessionReply(request: Request, reply: Reply): void {
     this.#attempt = 0
-    if (request.state === 'settled') {
-      if (reply.ok === true) this.#late(request, reply)
-    } else if (reply.ok === true) {
-      this.#accept(request, reply)
-    } else {
-      this.#refused(request, refusalOf(reply))
-    }
+    this.#desk.answered(request, reply)
     this.#endIfAnswered()
   }
 
@@ -191,73 +179,26 @@ export class Connection implements SessionOwner, Transport {
     if (this.#state === 'waiting') this.#hooks.reconnecting(this.#attempt, delayMs)
   }
 
+  dispatch(request: Request): void {
+    if (this.#session !== null && this.#live) this.#session.send(request)
+    else this.#queue.add(request)
+  }
+
+  expired(request: Request, wasWritten: boolean): void {
+    this.#queue.remove(request)
+    if (wasWritten) this.#noteSilence()
+    this.#endIfAnswered()
+  }
+
+  failed(fault: Error): void {
+    this.#hooks.failed(fault)
+  }
+
   #open(): void {
     if (this.#state === 'closed') this.#everOpen = false
     this.#state = 'connecting'
     this.#closed = null
     this.#session = new Session({ ...this.#settings, token: this.#token }, this)
-  }
-
-  #dispatch(request: Request): void {
-    if (this.#session !== null && this.#live) this.#session.send(request)
-    else this.#queue.add(request)
-  }
-
-  #accept(request: Request, reply: Reply): void {
-    this.#settle(request)
-    try {
-      request.accept(reply)
-    } catch (error) {
-      request.reject(error)
-    }
-  }
-
-  #late(request: Request, reply: Reply): void {
-    try {
-      request.late(reply)
-    } catch (error) {
-      this.#hooks.failed(error instanceof Error ? error : new Error(String(error)))
-    }
-  }
-
-  #reject(request: Request, reason: unknown): void {
-    this.#settle(request)
-    request.reject(reason)
-  }
-
-  #settle(request: Request): void {
-    request.state = 'settled'
-    if (request.timed) this.#deadlines.remove(request)
-  }
-
-  #refused(request: Request, refusal: FlashQError): void {
-    if (mayAskAgain(request, refusal) && this.#state !== 'closing') {
-      request.refusal = refusal
-      this.#putOff.add(request, this.#delayMs(request.delays))
-      request.delays += 1
-      return
-    }
-    const parts = partsAfter(request, refusal)
-    if (parts.length === 0) {
-      this.#reject(request, refusal)
-      return
-    }
-    this.#settle(request)
-    for (const part of parts) {
-      part.deadlineMs = request.deadlineMs
-      this.#deadlines.add(part)
-      this.#dispatch(part)
-    }
-  }
-
-  #expire(request: Request): void {
-    const written = request.state === 'written'
-    const maybeExecuted = written && changesState(request)
-    const timeout = new FlashQError('timeout', 'Request timeout', { maybeExecuted })
-    this.#queue.remove(request)
-    this.#reject(request, written ? timeout : (request.refusal ?? timeout))
-    if (written) this.#noteSilence()
-    this.#endIfAnswered()
   }
 
   /** A peer that vanished without closing answers nothing; TCP alone would need many minutes to tell. */
@@ -278,7 +219,7 @@ export class Connection implements SessionOwner, Transport {
     for (const request of end.unanswered) {
       if (request.state === 'settled') continue
       if (request.resendable && !end.garbled && !closing) this.#queue.add(request)
-      else this.#reject(request, lostError(end.fault, closing, changesState(request)))
+      else this.#desk.reject(request, lostError(end.fault, closing, changesState(request)))
     }
     for (const request of end.unwritten) if (request.state !== 'settled') this.#queue.add(request)
     for (const request of waiting) this.#queue.add(request)
@@ -295,7 +236,7 @@ export class Connection implements SessionOwner, Transport {
     const livedMs = this.#openedAtMs === 0 ? 0 : performance.now() - this.#openedAtMs
     if (livedMs > this.#settings.reconnectDelayMsMax) this.#attempt = 0
     this.#openedAtMs = 0
-    const delayMs = this.#delayMs(this.#attempt)
+    const delayMs = this.#desk.delayMs(this.#attempt)
     this.#attempt += 1
     this.#state = 'waiting'
     this.#reconnectTimer = setTimeout(() => {
@@ -303,10 +244,6 @@ export class Connection implements SessionOwner, Transport {
       this.#open()
     }, delayMs)
     return delayMs
-  }
-
-  #delayMs(attempt: number): number {
-    return backoffMs(attempt, this.#settings.reconnectDelayMs, this.#settings.reconnectDelayMsMax)
   }
 
   #resolveOpenWaiters(): void {
@@ -320,15 +257,15 @@ export class Connection implements SessionOwner, Transport {
     this.#openWaiters = []
     for (const waiter of waiters) waiter.reject(error)
     this.#rejectQueued(error)
-    for (const request of this.#putOff.takeAll()) this.#reject(request, error)
+    this.#desk.rejectPutOff(error)
   }
 
   #rejectQueued(error: FlashQError): void {
-    for (const request of this.#queue.takeAll()) this.#reject(request, error)
+    for (const request of this.#queue.takeAll()) this.#desk.reject(request, error)
   }
 
   #endIfAnswered(): void {
-    if (this.#state === 'closing' && this.#deadlines.size === 0) this.#session?.end()
+    if (this.#state === 'closing' && this.#desk.open === 0) this.#session?.end()
   }
 
   #finishClose(): void {
@@ -337,7 +274,7 @@ export class Connection implements SessionOwner, Transport {
     this.#attempt = 0
     this.#openedAtMs = 0
     this.#clearTimers()
-    this.#deadlines.stop()
+    this.#desk.stop()
     this.#closed?.resolve()
   }
 

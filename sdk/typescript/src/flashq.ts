@@ -13,6 +13,7 @@ import { Batcher } from './batcher.ts'
 import type {
   AckBatchOptions,
   CloseOptions,
+  ConsumerClaims,
   EventOptions,
   FlashQEvents,
   HeartbeatOptions,
@@ -74,7 +75,7 @@ export class FlashQClient extends Emitter<FlashQEvents> {
 
   constructor(options: ClientOptions, door: Door) {
     super()
-    this.#settings = resolveSettings(options)
+    this.#settings = resolveSettings(options, door.isHttp)
     this.#door = door
     this.#transport = door.transport(this.#settings, {
       opened: () => this.emit('connect'),
@@ -107,6 +108,11 @@ export class FlashQClient extends Emitter<FlashQEvents> {
     await this.#handBack.finish()
   }
 
+  /** Whether it speaks HTTP. */
+  get isHttp(): boolean {
+    return this.#door.isHttp
+  }
+
   isConnected(): boolean {
     return this.#transport.isOpen
   }
@@ -115,6 +121,14 @@ export class FlashQClient extends Emitter<FlashQEvents> {
   async auth(token: string): Promise<void> {
     await this.#call(commands.authCommand(token), reply.readNothing)
     this.#transport.token = token
+  }
+
+  /**
+   * Says who consumes here, for the server's list of consumers (`listWorkers`). Over TCP it is about this connection, as
+   * long as it lives; over HTTP it counts for 30 s. A `Worker` does it by itself.
+   */
+  async hello(name: string, claims: ConsumerClaims): Promise<void> {
+    return this.#call(commands.helloCommand(name, claims), reply.readNothing)
   }
 
   /** The job as accepted; `created_at` and `run_at` are estimates by this machine's clock. */
@@ -363,6 +377,11 @@ export class FlashQClient extends Emitter<FlashQEvents> {
 
   async listWebhooks(): Promise<Webhook[]> {
     return this.#call(commands.webhookListCommand(), reply.readWebhooks)
+  }
+
+  /** Delivers an event of the name `ping`, about no job. Returns the delivery's id, as `webhookAttempts` has it. */
+  async pingWebhook(id: string): Promise<string> {
+    return this.#call(commands.webhookPingCommand(id), reply.readWebhookId)
   }
 
   /** Its last attempts, newest first. */

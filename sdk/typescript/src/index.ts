@@ -3,6 +3,7 @@
 export type {
   AckBatchOptions,
   CloseOptions,
+  ConsumerClaims,
   EventOptions,
   FlashQEvents,
   HeartbeatOptions,

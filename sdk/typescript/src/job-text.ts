@@ -2,6 +2,7 @@
 
 import type { Job, PushOptions } from './job.ts'
 import { numbersText, numberText, optionalNumber, optionalValue, valueText } from './json-text.ts'
+import { tagsWith, traceOf } from './trace.ts'
 
 /** The fields of PUSH after `queue`, without braces: `"data":…,"priority":…`. Throws when `data` is no JSON. */
 export function jobFieldsText(data: unknown, options: PushOptions | undefined): string {
@@ -20,8 +21,7 @@ function optionsText(options: PushOptions): string {
   text += optionalValue('unique_key', options.unique_key)
   if (Array.isArray(options.depends_on)) text += `,"depends_on":${numbersText(options.depends_on)}`
   else text += optionalValue('depends_on', options.depends_on)
-  text += optionalValue('tags', options.tags)
-  return text
+  return text + optionalValue('tags', tagsWith(traceOf(options), options.tags))
 }
 
 /** The accepted job as this client knows it; its times are estimates by this machine's clock. */
@@ -32,6 +32,7 @@ export function acceptedJob<T>(
   options: PushOptions | undefined,
   nowMs: number,
 ): Job<T> {
+  const trace = traceOf(options)
   return {
     id,
     queue,
@@ -49,6 +50,7 @@ export function acceptedJob<T>(
     depends_on: options?.depends_on === undefined ? [] : [...options.depends_on],
     progress: 0,
     progress_msg: null,
-    tags: options?.tags === undefined ? [] : [...options.tags],
+    tags: [...(tagsWith(trace, options?.tags) ?? [])],
+    ...trace,
   }
 }

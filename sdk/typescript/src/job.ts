@@ -36,6 +36,10 @@ export interface Job<T = unknown> {
   /** After a failed run: its error. */
   progress_msg: string | null
   tags: string[]
+  /** Of the trace that the push was a part of (W3C Trace Context): hand it on to what the job calls. */
+  traceparent?: string
+  /** Beside it, when there is one. */
+  tracestate?: string
   /** Names this delivery; only on a pull that asked for it (`token` or `lease`). */
   token?: number
 }
@@ -58,6 +62,10 @@ export interface PushOptions {
   /** Ids of the jobs that must be completed first. */
   depends_on?: readonly number[] | undefined
   tags?: readonly string[] | undefined
+  /** The trace that the job belongs to, as W3C Trace Context has it; it takes one of the tags. One that is not valid is left out. */
+  traceparent?: string | undefined
+  /** Beside it; takes another tag, and is cut to 53 characters, member by member. */
+  tracestate?: string | undefined
 }
 
 export interface BatchJob<T = unknown> extends PushOptions {
@@ -225,10 +233,21 @@ export interface BatchOutcome {
 export interface WorkerInfo {
   id: string
   queues: string[]
+  /** Jobs that it runs at a time, as it says; 0: it has not said. */
   concurrency: number
   /** Unix ms. */
   last_heartbeat: number
+  /** Runs that it has ended with success. */
   jobs_processed: number
+  /** Jobs that it holds. */
+  active: number
+  /** 0: it speaks HTTP. */
+  connections: number
+  host: string | null
+  address: string | null
+  version: string | null
+  /** `tcp`, `unix`, `http` or `grpc`. */
+  door: string
 }
 
 /** A node of the cluster; a server that stands alone is one. */

@@ -1,13 +1,23 @@
 // Every option of the client, with its default and its bounds.
 
+import { placeOfUrl } from './server-url.ts'
+
 export interface ClientOptions {
+  /**
+   * Where the server is and how it is spoken to, in one word: `flashq://host:6789`, `flashqs://` (TLS), `unix:/path`,
+   * `http://` or `https://`, with `:token@` before the host when there is one. Goes before the options that say the same.
+   */
+  url?: string | undefined
   /** Default `localhost`. */
   host?: string | undefined
   /** Default 6789. */
   port?: number | undefined
   /** Path of a Unix socket; when set, host and port are ignored. */
   socketPath?: string | undefined
-  /** Encrypts: true trusts the authorities that Node trusts. Of no use with a Unix socket, which is plain. */
+  /**
+   * Encrypts: true trusts the authorities that Node trusts. Of no use with a Unix socket, which is plain. Over HTTP it
+   * means https, and can be no more than true: there authorities come from Node's `NODE_EXTRA_CA_CERTS`.
+   */
   tls?: boolean | TlsOptions | undefined
   /** Sent by AUTH on every new connection. */
   token?: string | undefined
@@ -67,7 +77,10 @@ export interface Settings {
 /** Longer timers would fire at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1
 
-export function resolveSettings(options: ClientOptions): Settings {
+/** Throws a RangeError. */
+export function resolveSettings(given: ClientOptions, overHttp: boolean): Settings {
+  const options = withPlace(given)
+  if (overHttp) checkHttp(options)
   return {
     host: options.host ?? 'localhost',
     port: within('port', options.port ?? 6789, 0, 65_535),
@@ -90,7 +103,8 @@ export function resolveSettings(options: ClientOptions): Settings {
   }
 }
 
-export function isHttp(options: ClientOptions): boolean {
+export function isHttp(given: ClientOptions): boolean {
+  const options = withPlace(given)
   return options.useHttp === true || options.httpUrl !== undefined
 }
 
@@ -99,11 +113,39 @@ export function within(name: string, value: number, min: number, max: number): n
   throw new RangeError(`${name} must be a number from ${min} to ${max}, not ${String(value)}`)
 }
 
+/** With what `url` says in place of what it goes before. */
+function withPlace(options: ClientOptions): ClientOptions {
+  if (options.url === undefined) return options
+  const { host, port, socketPath, httpUrl, useHttp, ...others } = options
+  const place = placeOfUrl(options.url)
+  return {
+    ...others,
+    ...place,
+    tls: place.tls === true ? others.tls || true : others.tls,
+    token: others.token ?? place.token,
+  }
+}
+
+/** Nobody is told a token in the clear who asked for TLS, or is spoken to whom the certificate was not checked as asked. */
+function checkHttp({ url, httpUrl, tls }: ClientOptions): void {
+  if (url !== undefined && httpUrl === undefined) {
+    throw new RangeError(`${url}: this client speaks HTTP only, so its URL is http:// or https://`)
+  }
+  if (tls && httpUrl !== undefined && !httpUrl.startsWith('https:')) {
+    throw new RangeError(`tls is asked for, and ${httpUrl} does not begin with https://`)
+  }
+  if (typeof tls === 'object' && Object.values(tls).some((value) => value !== undefined)) {
+    throw new RangeError(
+      'over HTTP tls can only be true: give authorities by NODE_EXTRA_CA_CERTS, or speak flashqs://',
+    )
+  }
+}
+
 /** Throws when it is no URL of a web server. */
-function httpUrlOf({ httpUrl, host = 'localhost', httpPort = 6790 }: ClientOptions): string {
+function httpUrlOf({ httpUrl, host = 'localhost', httpPort = 6790, tls }: ClientOptions): string {
   const port = within('httpPort', httpPort, 0, 65_535)
   const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
-  const url = new URL(httpUrl ?? `http://${name}:${port}`)
+  const url = new URL(httpUrl ?? `${tls ? 'https' : 'http'}://${name}:${port}`)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new RangeError(`httpUrl must begin with http:// or https://, not ${url.protocol}`)
   }

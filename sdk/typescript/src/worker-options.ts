@@ -1,9 +1,10 @@
 // Every option of a worker, with its default and its bounds.
 
 import { type ClientOptions, TIMER_MS_MAX, within } from './options.ts'
+import { VERSION } from './version.ts'
 
 export interface WorkerOptions extends ClientOptions {
-  /** Default `worker-<ms>-<random>`. */
+  /** The name that the server lists it by. Default `worker-<ms>-<random>`. */
   id?: string | undefined
   /** Processors that run at a time. Default 1. */
   concurrency?: number | undefined
@@ -17,6 +18,10 @@ export interface WorkerOptions extends ClientOptions {
   heartbeatInterval?: number | undefined
   /** Ack with the processor's result, fail with its error. Default true. */
   autoAck?: boolean | undefined
+  /** Of the machine, as the server lists it. Default: its own; in a browser none. */
+  hostname?: string | undefined
+  /** Of the program, as the server lists it. Default: `flashq` and the version of this package. */
+  version?: string | undefined
 }
 
 export interface WorkerSettings {
@@ -27,6 +32,8 @@ export interface WorkerSettings {
   readonly heartbeat: boolean
   readonly heartbeatMs: number
   readonly autoAck: boolean
+  readonly hostname: string | undefined
+  readonly version: string
 }
 
 export function resolveWorkerSettings(options: WorkerOptions): WorkerSettings {
@@ -40,5 +47,7 @@ export function resolveWorkerSettings(options: WorkerOptions): WorkerSettings {
     heartbeat: options.heartbeat ?? true,
     heartbeatMs: within('heartbeatInterval', heartbeatMs, 1, TIMER_MS_MAX),
     autoAck: options.autoAck ?? true,
+    hostname: options.hostname,
+    version: options.version ?? `flashq ${VERSION}`,
   }
 }

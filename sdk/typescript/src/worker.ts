@@ -9,9 +9,11 @@
 //    server gave this delivery up), or, when the worker stops first, handed back.
 // 4. `error` is emitted only when somebody listens. After `stop()` nothing is left: no timer, no socket, no job.
 
+import type { ConsumerClaims } from './call-options.ts'
 import { Emitter } from './emitter.ts'
 import type { FlashQClient } from './flashq.ts'
 import { HeldJob } from './held-job.ts'
+import { Introduction } from './introduction.ts'
 import type { Job } from './job.ts'
 import { JobSource } from './job-source.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
@@ -52,6 +54,8 @@ const PULL_WAIT_MS = 5000
 const STOP_MS = 30_000
 /** Acks and fails that may be under way; above it nothing more is pulled. */
 const SETTLING_MAX = 1000
+/** That the server takes of one consumer. */
+const LISTED_QUEUES_MAX = 100
 
 export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T, R>> {
   readonly id: string
@@ -60,6 +64,7 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
   readonly #processor: Processor<T, R>
   readonly #client: FlashQClient
   readonly #keeper: LeaseKeeper
+  readonly #introduction: Introduction
   #source: JobSource | null = null
   #settler: Settler
   #hardStop = new AbortController()
@@ -67,6 +72,7 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
   #freeSlots: number[] = []
   #running = 0
   #settling = 0
+  #processed = 0
   #whenIdle: (() => void) | null = null
   #stopping: Promise<void> | null = null
 
@@ -82,7 +88,16 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
     this.#settings = resolveWorkerSettings(options)
     this.id = this.#settings.id
     this.#client = client
-    this.#client.on('connect', () => this.#keeper.beatNow())
+    this.#introduction = new Introduction(
+      client,
+      this.id,
+      () => this.#claims(),
+      (error) => this.#report(error),
+    )
+    this.#client.on('connect', () => {
+      this.#introduction.say()
+      this.#keeper.beatNow()
+    })
     this.#client.on('error', (fault) => this.#report(fault))
     this.#settler = this.#newSettler()
     this.#keeper = new LeaseKeeper(
@@ -151,6 +166,7 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
     this.#giveUp(unfinished)
     this.#hardStop.abort()
     this.#keeper.stop()
+    this.#introduction.stop()
     await this.#client.close()
     this.#source = null
     this.#emit('stopped')
@@ -247,6 +263,7 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
     held.phase = 'gone'
     this.#keeper.remove(held)
     if (settlement === 'done' && 'result' in ending) {
+      this.#processed += 1
       this.#emit('completed', held.job, ending.result, slot)
     } else if (settlement === 'lost' && !handedBack) {
       this.#emit('lost', held.job)
@@ -292,6 +309,18 @@ export class JobWorker<T = unknown, R = unknown> extends Emitter<WorkerEvents<T,
       token: held.token,
       progress: (value, message) => client.progress(held.id, value, message, { token: held.token }),
       log: (line) => client.log(held.id, line, { token: held.token }),
+    }
+  }
+
+  #claims(): ConsumerClaims {
+    const { concurrency, hostname, version } = this.#settings
+    return {
+      queues: this.#queues.slice(0, LISTED_QUEUES_MAX),
+      concurrency,
+      host: hostname,
+      version,
+      processed: this.#processed,
+      active: this.#running + this.#settling + this.#buffer.length,
     }
   }
 

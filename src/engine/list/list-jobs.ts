@@ -5,6 +5,8 @@
 // 1. What one call does is bounded (`listLooksMax`, `listBytesMax`), whatever the shards hold. It says how far it got:
 //    no job that it has not looked at comes before `end`.
 // 2. While jobs are to be skipped, only their keys are listed: another worker's may come first.
+// 3. A part that is full looks on for the next match, within the same bounds: so `end` is null when there is none, and
+//    whether an answer has a cursor does not depend on what other jobs happen to lie in the same shards.
 
 import { ByteWriter } from '../byte-writer.ts'
 import { type JobId, jobIdOf, type Seq, type ShardId } from '../job-id.ts'
@@ -57,11 +59,12 @@ export function listJobs(
   const countMax = skip > 0 ? Math.min(skip, SKIPPED_MAX) : query.limit
   // To begin a walk is bounded by itself, and not counted: otherwise a round might do nothing else.
   let spent = 0
-  while (keys.length < countMax && spent < bounds.looks && out.length < bounds.bytes) {
+  while (spent < bounds.looks) {
     const walk = newest(walks)
     if (walk === null) break
     const before = walk.spent
     if (walk.isMatch) {
+      if (keys.length >= countMax || out.length >= bounds.bytes) break
       keys.push(keyOf(walk))
       if (skip === 0) sizes.push(add(out, walk, write))
       walk.next()

@@ -38,8 +38,9 @@ export class OriginRule {
     if (cors === null) return null
     return {
       ...cors,
-      'access-control-allow-methods': 'GET, POST, DELETE',
-      'access-control-allow-headers': 'authorization, content-type, last-event-id',
+      'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
+      'access-control-allow-headers':
+        'authorization, content-type, last-event-id, traceparent, tracestate',
       'access-control-max-age': '600',
     }
   }

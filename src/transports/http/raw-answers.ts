@@ -31,7 +31,9 @@ export function answerParserError(error: ParserError, socket: Duplex): void {
 export function answerConnect(_request: unknown, socket: Duplex): void {
   endWith(
     socket,
-    refusedByHttp('method_not_allowed', 'Method not allowed', { allow: 'GET, POST, DELETE' }),
+    refusedByHttp('method_not_allowed', 'Method not allowed', {
+      allow: 'GET, POST, PATCH, DELETE',
+    }),
   )
 }
 

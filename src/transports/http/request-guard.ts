@@ -11,7 +11,7 @@ import type { OriginRule } from './origin-rule.ts'
 
 /** The router says itself what a path has. */
 const ROUTED = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'PATCH'])
-const ALLOW = 'GET, POST, DELETE'
+const ALLOW = 'GET, POST, PATCH, DELETE'
 
 export class RequestGuard {
   private readonly hosts: AllowedHosts

@@ -144,12 +144,19 @@ export async function play(
     parentsOf: (n) => (ids.length === 0 ? [] : [idOf(n % ids.length)]),
   }
   const told: string[] = []
-  const give = async (command: Command): Promise<void> => {
+  const give = async (command: Command): Promise<Outcome> => {
     const outcome = await door.run(command)
     if (outcome.ok) note(command, outcome, ids, tokens)
     told.push(comparable(`${inOrder(command)} ${inOrder(outcome)}`, queue, ids))
+    return outcome
   }
   for (const each of script) await give(each(place))
+  let cursor: unknown
+  while (cursor !== null) {
+    const page: Command = { cmd: 'LISTJOBS', queue, limit: 3, ...given({ cursor }) }
+    const outcome = await give(page)
+    cursor = outcome.ok ? outcome.value['cursor'] : null
+  }
   for (const id of [...ids]) await give({ cmd: 'GETJOB', id, full: true })
   await give({ cmd: 'RESUME', queue })
   await give({ cmd: 'RATELIMITCLEAR', queue })
@@ -187,17 +194,14 @@ function inOrder(value: unknown): string {
 
 /** Numbers this long are ids or times: no payload here has one. */
 function comparable(text: string, queue: string, ids: Ids): string {
-  return (
-    text
-      .replaceAll(queue, 'QUEUE')
-      // Whether there may be more is known for certain only behind the last job.
-      .replace(/"cursor":(null|"[^"]*")/g, '"cursor":CURSOR')
-      .replace(/"token":\d+/g, '"token":TOKEN')
-      .replace(/\d{12,}/g, (digits) => {
-        const n = ids.indexOf(Number(digits))
-        return n < 0 ? 'TIME' : `JOB-${n}`
-      })
-  )
+  return text
+    .replaceAll(queue, 'QUEUE')
+    .replace(/"cursor":"[^"]*"/g, '"cursor":CURSOR')
+    .replace(/"token":\d+/g, '"token":TOKEN')
+    .replace(/\d{12,}/g, (digits) => {
+      const n = ids.indexOf(Number(digits))
+      return n < 0 ? 'TIME' : `JOB-${n}`
+    })
 }
 
 function ofJob(

@@ -50,6 +50,17 @@ describe('events over HTTP', () => {
     await stream.return()
   })
 
+  it('go on soon after an end in good order, whatever the server asks to wait after a break', async () => {
+    const stream = client.events()
+    await stream.opened
+    bodies[0]?.send(`retry: 3600000\n\n${event('pushed', 1)}`)
+    expect(await take(stream, 1)).toMatchObject([{ job_id: 1 }])
+    bodies[0]?.end()
+    const [, again] = await web.received('/events', 2)
+    expect(again?.headers['last-event-id']).toBe('e1')
+    await stream.return()
+  })
+
   it('are asked for by queue and type', async () => {
     const streams = [
       client.events(),

@@ -20,18 +20,21 @@ it('a webhook is added, changed, listed and removed as the protocol says', async
   server.script = ({ cmd }) => {
     if (cmd === 'WEBHOOK') return { id: 'wh_7' }
     if (cmd === 'WEBHOOKLIST') return { webhooks: [shown] }
+    if (cmd === 'WEBHOOKPING') return { id: 'msg_1' }
     return cmd === 'WEBHOOKLOG' ? { deliveries: [{ id: 'msg_1', ok: true }] } : {}
   }
   const webhook = { url: 'https://a.example/', events: ['job.completed', '*'] as const, queue: 'q' }
   expect(await client.addWebhook({ ...webhook, secret: 'ü"' })).toBe('wh_7')
   expect(await client.changeWebhook('wh_7', { enabled: false, reason: 'moving' })).toBe('wh_7')
   expect(await client.listWebhooks()).toEqual([shown])
+  expect(await client.pingWebhook('wh_7')).toBe('msg_1')
   expect(await client.webhookAttempts('wh_7')).toEqual([{ id: 'msg_1', ok: true }])
   expect(await client.deleteWebhook('wh_7')).toBe(true)
   const [added, changed] = await server.received('WEBHOOK', 2)
   expect(added).toMatchObject({ ...webhook, secret: 'ü"' })
   expect(added).not.toHaveProperty('id')
   expect(changed).toMatchObject({ id: 'wh_7', enabled: false, reason: 'moving' })
+  expect(await server.received('WEBHOOKPING')).toMatchObject([{ id: 'wh_7' }])
   expect(await server.received('WEBHOOKDELETE')).toMatchObject([{ id: 'wh_7' }])
 })
 

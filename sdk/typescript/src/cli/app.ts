@@ -6,13 +6,12 @@ import type { ClientOptions } from '../options.ts'
 import { parseArguments } from './arguments.ts'
 import { COMMANDS } from './catalog.ts'
 import type { CliContext } from './command.ts'
+import { connectOptions } from './connect-options.ts'
 import { EXIT, exitCodeOf, UsageError } from './exit-code.ts'
-import type { Flags } from './flag.ts'
 import { commandHelp } from './help.ts'
 import type { Io } from './io.ts'
 import { Output, usesColours } from './output.ts'
 import { plain } from './plain-text.ts'
-import { DEFAULT_URL, optionsOfUrl } from './server-url.ts'
 
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const clients: FlashQ[] = []
@@ -34,7 +33,7 @@ async function run(args: readonly string[], io: Io, clients: FlashQ[]): Promise<
     return EXIT.ok
   }
   const ownClient = (options: ClientOptions = {}): FlashQ => {
-    const client = new FlashQ({ ...clientOptions(flags, io), bigint: true, ...options })
+    const client = new FlashQ({ ...connectOptions(flags, io), bigint: true, ...options })
     clients.push(client)
     return client
   }
@@ -62,18 +61,6 @@ function withSynonyms(args: readonly string[]): readonly string[] {
   return first === '--version' || first === '-V' ? ['version'] : args
 }
 
-function clientOptions(flags: Flags, io: Io): ClientOptions {
-  const url = flags.text('url') ?? nonEmpty(io.env['FLASHQ_URL']) ?? DEFAULT_URL
-  const options = optionsOfUrl(url)
-  const token = flags.text('token') ?? options.token ?? nonEmpty(io.env['FLASHQ_TOKEN'])
-  const timeout = flags.duration('timeout')
-  return {
-    ...options,
-    ...(token === undefined ? {} : { token }),
-    ...(timeout === undefined ? {} : { timeout: Math.max(1, timeout) }),
-  }
-}
-
 async function connected(client: FlashQ, signal: AbortSignal): Promise<FlashQ> {
   const abort = (): void => void client.close({ timeoutMs: 0 })
   signal.addEventListener('abort', abort, { once: true })
@@ -95,8 +82,4 @@ function complain(io: Io, error: unknown): void {
   if (!(error instanceof UsageError)) return
   const about = error.command === null ? '' : ` ${error.command}`
   io.stderr.write(`Try: flashq help${about}\n`)
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text
 }

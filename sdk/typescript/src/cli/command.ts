@@ -44,6 +44,19 @@ export const COMMON_FLAGS: readonly Flag[] = [
   },
   { name: 'token', kind: 'text', value: 'TOKEN', about: 'default FLASHQ_TOKEN' },
   {
+    name: 'ca',
+    kind: 'text',
+    value: 'FILE',
+    about: 'of flashqs://: who issued its certificate, in PEM; default FLASHQ_CA',
+  },
+  {
+    name: 'cert',
+    kind: 'text',
+    value: 'FILE',
+    about: 'your own certificate, for a server that wants to see one; default FLASHQ_CERT',
+  },
+  { name: 'key', kind: 'text', value: 'FILE', about: 'its key; default FLASHQ_KEY' },
+  {
     name: 'timeout',
     kind: 'duration',
     value: 'TIME',

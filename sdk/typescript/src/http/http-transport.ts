@@ -13,18 +13,17 @@
 // 4. A pull asks again and again, each time for a moment, until its own wait is over: no proxy's time limit ends it. One
 //    that is given up is cut off when its lease brings back what was on its way, else its answer is awaited and handed back.
 //
-// Neighbours: `route.ts` knows the routes, `exchange.ts` one request; `../connection.ts` does the same over TCP.
+// Neighbours: `../request-desk.ts` settles requests; `route.ts` knows the routes, `exchange.ts` one request; `../connection.ts` does the same over TCP.
 
-import { backoffMs } from '../backoff.ts'
-import { DeadlineList } from '../deadline-list.ts'
 import { Deferred } from '../deferred.ts'
 import { FlashQError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import { PullRequest } from '../pull-request.ts'
-import { type Reply, refusalOf } from '../reply.ts'
+import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
-import { changesState, closedError, lostError, mayAskAgain, partsAfter } from '../request-fate.ts'
-import { PutOffRequests, RequestQueue } from '../request-queue.ts'
+import { type DeskOwner, RequestDesk } from '../request-desk.ts'
+import { changesState, closedError, lostError } from '../request-fate.ts'
+import { RequestQueue } from '../request-queue.ts'
 import type { Transport, TransportHooks } from '../transport.ts'
 import { askPull } from './ask-pull.ts'
 import { describeFetchFault, exchange, provablyUnsent } from './exchange.ts'
@@ -35,14 +34,13 @@ type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
 
 const LANES_MAX = 64
 
-export class HttpTransport implements Transport {
+export class HttpTransport implements DeskOwner, Transport {
   token: string
   readonly #settings: Settings
   readonly #hooks: TransportHooks
-  readonly #deadlines = new DeadlineList((request) => this.#expire(request))
+  readonly #desk: RequestDesk
   readonly #queue = new RequestQueue()
   readonly #pulls = new RequestQueue()
-  readonly #putOff = new PutOffRequests((request) => this.#dispatch(request))
   readonly #underWay = new Map<Request, AbortController>()
   #state: State = 'idle'
   #lanes = 0
@@ -58,6 +56,7 @@ export class HttpTransport implements Transport {
     this.#settings = settings
     this.#hooks = hooks
     this.token = settings.token
+    this.#desk = new RequestDesk(settings, this)
   }
 
   get isOpen(): boolean {
@@ -86,23 +85,18 @@ export class HttpTransport implements Transport {
 
   send(request: Request): void {
     if (this.#state === 'closed' || (this.#state === 'closing' && !request.closesUp)) {
-      this.#reject(request, notConnected())
+      this.#desk.reject(request, notConnected())
       return
     }
-    if (request.timed) {
-      if (request.deadlineMs === 0) {
-        request.deadlineMs = performance.now() + this.#settings.timeoutMs
-      }
-      this.#deadlines.add(request)
-    }
+    this.#desk.take(request)
     if (this.#state === 'idle') this.#open()
-    this.#dispatch(request)
+    this.dispatch(request)
   }
 
   abandon(request: Request, reason: unknown): void {
     if (request.state === 'settled') return
     this.#queueOf(request).remove(request)
-    this.#reject(request, reason)
+    this.#desk.reject(request, reason)
     if (request.disposable) this.#underWay.get(request)?.abort()
   }
 
@@ -120,6 +114,20 @@ export class HttpTransport implements Transport {
     this.#graceTimer = setTimeout(() => this.#cutOff(), graceMs)
     this.#endIfAnswered()
     return closed.promise
+  }
+
+  dispatch(request: Request): void {
+    this.#queueOf(request).add(request)
+    this.#pump()
+  }
+
+  expired(request: Request): void {
+    this.#queueOf(request).remove(request)
+    this.#underWay.get(request)?.abort()
+  }
+
+  failed(fault: Error): void {
+    this.#hooks.failed(fault)
   }
 
   #open(): void {
@@ -169,7 +177,7 @@ export class HttpTransport implements Transport {
   #lookLater(fault: unknown, wasOpen: boolean): void {
     const error = connectError(fault)
     if (error.code === 'auth_invalid') this.#rejectQueued(error)
-    const delayMs = this.#delayMs(this.#attempt)
+    const delayMs = this.#desk.delayMs(this.#attempt)
     this.#attempt += 1
     this.#state = 'waiting'
     this.#retryTimer = setTimeout(() => {
@@ -187,11 +195,6 @@ export class HttpTransport implements Transport {
   #lost(fault: unknown): void {
     if (this.#state !== 'open') return
     this.#lookLater(fault, true)
-  }
-
-  #dispatch(request: Request): void {
-    this.#queueOf(request).add(request)
-    this.#pump()
   }
 
   #pump(): void {
@@ -214,7 +217,7 @@ export class HttpTransport implements Transport {
     request.state = 'written'
     if (request.timed) this.#lanes += 1
     try {
-      this.#answered(request, await this.#ask(request, abort.signal))
+      this.#desk.answered(request, await this.#ask(request, abort.signal))
     } catch (fault) {
       this.#unanswered(request, fault)
     }
@@ -234,87 +237,20 @@ export class HttpTransport implements Transport {
     return { ok: true }
   }
 
-  #answered(request: Request, reply: Reply): void {
-    if (request.state === 'settled') {
-      if (reply.ok === true) this.#late(request, reply)
-    } else if (reply.ok === true) {
-      this.#settle(request)
-      try {
-        request.accept(reply)
-      } catch (error) {
-        request.reject(error)
-      }
-    } else {
-      this.#refused(request, refusalOf(reply))
-    }
-  }
-
-  #refused(request: Request, refusal: FlashQError): void {
-    if (mayAskAgain(request, refusal) && !this.isClosing) {
-      request.refusal = refusal
-      this.#putOff.add(request, this.#delayMs(request.delays))
-      request.delays += 1
-      return
-    }
-    const parts = partsAfter(request, refusal)
-    if (parts.length === 0) {
-      this.#reject(request, refusal)
-      return
-    }
-    this.#settle(request)
-    for (const part of parts) {
-      part.deadlineMs = request.deadlineMs
-      this.#deadlines.add(part)
-      this.#dispatch(part)
-    }
-  }
-
   #unanswered(request: Request, fault: unknown): void {
     if (request.state === 'settled') return
     if (fault instanceof FlashQError) {
-      this.#reject(request, fault)
+      this.#desk.reject(request, fault)
       return
     }
     const unsent = provablyUnsent(fault)
     if (!this.isClosing && (unsent || request.resendable)) {
-      this.#putOff.add(request, this.#delayMs(request.delays))
-      request.delays += 1
+      this.#desk.putOff(request)
     } else {
       const error = new Error(describeFetchFault(fault), { cause: fault })
-      this.#reject(request, lostError(error, this.isClosing, !unsent && changesState(request)))
+      this.#desk.reject(request, lostError(error, this.isClosing, !unsent && changesState(request)))
     }
     this.#lost(fault)
-  }
-
-  #late(request: Request, reply: Reply): void {
-    try {
-      request.late(reply)
-    } catch (error) {
-      this.#hooks.failed(error instanceof Error ? error : new Error(String(error)))
-    }
-  }
-
-  #expire(request: Request): void {
-    const written = request.state === 'written'
-    const maybeExecuted = written && changesState(request)
-    const timeout = new FlashQError('timeout', 'Request timeout', { maybeExecuted })
-    this.#queueOf(request).remove(request)
-    this.#reject(request, written ? timeout : (request.refusal ?? timeout))
-    this.#underWay.get(request)?.abort()
-  }
-
-  #reject(request: Request, reason: unknown): void {
-    this.#settle(request)
-    request.reject(reason)
-  }
-
-  #settle(request: Request): void {
-    request.state = 'settled'
-    if (request.timed) this.#deadlines.remove(request)
-  }
-
-  #delayMs(attempt: number): number {
-    return backoffMs(attempt, this.#settings.reconnectDelayMs, this.#settings.reconnectDelayMsMax)
   }
 
   #rejectWaiting(error: FlashQError): void {
@@ -322,17 +258,18 @@ export class HttpTransport implements Transport {
     this.#waiters = []
     for (const waiter of waiters) waiter.reject(error)
     this.#rejectQueued(error)
-    for (const request of this.#putOff.takeAll()) this.#reject(request, error)
+    this.#desk.rejectPutOff(error)
   }
 
   #rejectQueued(error: FlashQError): void {
     const waiting = [...this.#queue.takeAll(), ...this.#pulls.takeAll()]
-    for (const request of waiting) this.#reject(request, error)
+    for (const request of waiting) this.#desk.reject(request, error)
   }
 
   #cutOff(): void {
     for (const [request, abort] of this.#underWay) {
-      if (request.state !== 'settled') this.#reject(request, closedError(changesState(request)))
+      if (request.state !== 'settled')
+        this.#desk.reject(request, closedError(changesState(request)))
       abort.abort()
     }
   }
@@ -343,7 +280,7 @@ export class HttpTransport implements Transport {
     this.#attempt = 0
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
     this.#graceTimer = null
-    this.#deadlines.stop()
+    this.#desk.stop()
     this.#closed?.resolve()
   }
 }

@@ -17,6 +17,8 @@ interface Route {
   /** `{}` is what the command is about. */
   readonly path: string
   readonly reply: (data: unknown, about: string, answer: Answer) => Reply
+  /** The body is what stands in this field. */
+  readonly body?: string
 }
 
 export interface HttpCall {
@@ -77,6 +79,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'WEBHOOK id': { method: 'PATCH', path: '/webhooks/{}', reply: under('id') },
   WEBHOOKDELETE: { method: 'DELETE', path: '/webhooks/{}', reply: webhookDeleted },
   WEBHOOKLIST: { method: 'GET', path: '/webhooks', reply: under('webhooks') },
+  WEBHOOKPING: { method: 'POST', path: '/webhooks/{}/test', reply: under('id') },
   WEBHOOKLOG: { method: 'GET', path: '/webhooks/{}/deliveries', reply: under('deliveries') },
   RATELIMIT: { method: 'POST', path: '/queues/{}/rate-limit', reply: done },
   RATELIMITCLEAR: { method: 'DELETE', path: '/queues/{}/rate-limit', reply: done },
@@ -84,6 +87,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   RESUME: { method: 'POST', path: '/queues/{}/resume', reply: done },
   SETCONCURRENCY: { method: 'POST', path: '/queues/{}/concurrency', reply: done },
   CLEARCONCURRENCY: { method: 'DELETE', path: '/queues/{}/concurrency', reply: done },
+  HELLO: { method: 'POST', path: '/workers/{}/heartbeat', reply: done, body: 'data' },
   WORKERS: { method: 'GET', path: '/workers', reply: under('workers') },
   NODES: { method: 'GET', path: '/cluster/nodes', reply: under('nodes') },
   HEALTH: { method: 'GET', path: '/health', reply: under('health') },
@@ -104,7 +108,7 @@ export function httpCallOf(name: string, fields: string): HttpCall {
   return {
     method: route.method,
     path: hasBody ? path : path + queryOf(rest),
-    body: hasBody ? `{${rest.slice(1)}}` : null,
+    body: hasBody ? bodyOf(route, rest) : null,
     reply: (data, answer) => route.reply(data, about, answer),
   }
 }
@@ -126,6 +130,10 @@ function split(fields: string): [about: string, rest: string] {
   if (found === null) throw new TypeError('a queue, an id or a name is missing, or no such thing')
   const [all, about = ''] = found
   return [String(JSON.parse(about)), fields.slice(all.length)]
+}
+
+function bodyOf({ body }: Route, rest: string): string {
+  return body === undefined ? `{${rest.slice(1)}}` : rest.slice(`,"${body}":`.length)
 }
 
 function queryOf(rest: string): string {

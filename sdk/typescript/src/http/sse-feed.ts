@@ -1,6 +1,8 @@
 // Events by HTTP: one endless answer, asked for anew whenever it ends.
 //
 // 1. After a break it goes on behind the last event that came (`Last-Event-ID`); what the server no longer has, it says.
+//    After an end in good order it is back soon: the worker is being replaced, and who stays away until all of them are
+//    has missed something. After any other end the server's `retry` is waited for. Streams that keep ending back off.
 // 2. A server that is silent for longer than three of its keep-alives is given up.
 // 3. A refusal or failure before the first answer ends it, unless `retryConnect` is set.
 
@@ -50,10 +52,13 @@ export class SseFeed implements EventFeed {
   async #run(): Promise<void> {
     const { signal } = this.#stopped
     for (let attempt = 0; !signal.aborted; attempt += 1) {
+      const sinceMs = performance.now()
       const heard = await this.#listen(signal).catch((fault: unknown) => this.#failed(fault))
       if (heard === 'refused') return
-      if (heard === 'some') attempt = 0
-      await pause(this.#delayMs(attempt), signal).catch(() => {})
+      const retryMs = this.#retryMs ?? 0
+      if (heard === 'some' && performance.now() - sinceMs >= retryMs) attempt = 0
+      const waitMs = heard === 'some' ? 0 : retryMs
+      await pause(waitMs + this.#delayMs(attempt), signal).catch(() => {})
     }
     this.#first.reject(signal.reason)
   }
@@ -75,7 +80,7 @@ export class SseFeed implements EventFeed {
 
   #delayMs(attempt: number): number {
     const { reconnectDelayMs, reconnectDelayMsMax } = this.#settings
-    return (this.#retryMs ?? 0) + backoffMs(attempt, reconnectDelayMs, reconnectDelayMsMax)
+    return backoffMs(attempt, reconnectDelayMs, reconnectDelayMsMax)
   }
 
   /** Until the answer ends. */
@@ -90,6 +95,7 @@ export class SseFeed implements EventFeed {
     }
     try {
       const body = await this.#ask(cut.signal)
+      cut.signal.throwIfAborted()
       heard()
       if (!this.#started) {
         this.#started = true

@@ -83,6 +83,17 @@ describe('LISTJOBS', () => {
     expect(pages.flat()).toEqual(all)
   })
 
+  it('gives null with the last page, whatever other jobs lie before it in the same shards', () => {
+    fill(20)
+    const tagged = [1, 2, 3].map((n) => q.push(here, n, { tags: ['t'] })).reverse()
+    expect(list({ limit: 3, tag: 't' })).toMatchObject({ cursor: null })
+    expect(list({ offset: 3, limit: 1, tag: 't' })).toEqual({ ok: true, jobs: [], cursor: null })
+    const { jobs, cursor } = list({ limit: 2, tag: 't' })
+    expect(jobs.map((job) => job.id)).toEqual(tagged.slice(0, 2))
+    const rest = list({ limit: 2, tag: 't', cursor })
+    expect(rest).toMatchObject({ jobs: [{ id: tagged[2] }], cursor: null })
+  })
+
   it('has 100 jobs at most when nothing is said, and as many as are asked for, none included', () => {
     const all = fill(150)
     expect(ids()).toEqual(all.slice(0, 100))

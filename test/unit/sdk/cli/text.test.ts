@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest'
 import * as amounts from '../../../../sdk/typescript/src/cli/amounts.ts'
 import { cut, plain, plainJson, widthOf } from '../../../../sdk/typescript/src/cli/plain-text.ts'
 import { barText } from '../../../../sdk/typescript/src/cli/progress-bar.ts'
-import { optionsOfUrl } from '../../../../sdk/typescript/src/cli/server-url.ts'
 import { distance, nearest } from '../../../../sdk/typescript/src/cli/suggestion.ts'
 import { fieldLines, tableLines } from '../../../../sdk/typescript/src/cli/table.ts'
 
@@ -119,32 +118,6 @@ describe('a suggestion', () => {
     expect([distance('', 'ab'), distance('ab', 'ba'), distance('kitten', 'sitting')]).toEqual([
       2, 1, 3,
     ])
-  })
-})
-
-describe('the URL of a server', () => {
-  it('is host and port, or a socket, or HTTP, with a token', () => {
-    expect(optionsOfUrl('flashq://h')).toEqual({ host: 'h' })
-    expect(optionsOfUrl('flashq://:t%40k@[::1]:7000/')).toEqual({
-      host: '::1',
-      port: 7000,
-      token: 't@k',
-    })
-    expect(optionsOfUrl('flashqs://h:1')).toEqual({ host: 'h', port: 1, tls: true })
-    expect(optionsOfUrl('unix:/run/f.sock')).toEqual({ socketPath: '/run/f.sock' })
-    expect(optionsOfUrl('unix:///run/f.sock')).toEqual({ socketPath: '/run/f.sock' })
-    expect(optionsOfUrl('http://h:6790')).toEqual({ httpUrl: 'http://h:6790/' })
-    expect(optionsOfUrl('https://tok@h/base')).toEqual({ httpUrl: 'https://h/base', token: 'tok' })
-  })
-
-  it('is refused with an example when it is none', () => {
-    expect(() => optionsOfUrl('localhost:6789')).toThrow(/begins with flashq:|names no host/)
-    expect(() => optionsOfUrl('nonsense')).toThrow(
-      'nonsense is no URL; an example: flashq://localhost:6789',
-    )
-    expect(() => optionsOfUrl('ftp://h')).toThrow('begins with flashq://')
-    expect(() => optionsOfUrl('flashq://h/path')).toThrow('a flashq URL has no path')
-    expect(() => optionsOfUrl('unix:')).toThrow('needs a path')
   })
 })
 

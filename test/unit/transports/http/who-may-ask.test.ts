@@ -103,7 +103,7 @@ describe('a page of a browser', () => {
     expect(rule.corsHeaders({})).toBeNull()
     expect(rule.preflightHeaders({ origin: 'https://evil.example' })).toBeNull()
     expect(rule.preflightHeaders({ origin: 'https://good.example' })).toMatchObject({
-      'access-control-allow-methods': 'GET, POST, DELETE',
+      'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
     })
   })
 })

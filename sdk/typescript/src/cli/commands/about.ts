@@ -1,6 +1,6 @@
 // What the command line says about itself.
 
-import { readFileSync } from 'node:fs'
+import { VERSION } from '../../version.ts'
 import type { CliCommand } from '../command.ts'
 import { completionScript, SHELLS } from '../completion.ts'
 import { EXIT, UsageError } from '../exit-code.ts'
@@ -56,10 +56,8 @@ export const version: CliCommand = {
   flags: [],
   json: '`{"version":TEXT}`',
   async run({ out }) {
-    const page = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-    const { version: text } = JSON.parse(page) as { version: string }
-    if (out.json) out.document({ version: text })
-    else out.line(text)
+    if (out.json) out.document({ version: VERSION })
+    else out.line(VERSION)
     return EXIT.ok
   },
 }

@@ -1,35 +1,42 @@
-// Where the server is, in one word: the FLASHQ_URL of the environment, or `--url`.
+// Where the server is, in one word: the option `url` of the client, FLASHQ_URL and `--url` of the command line.
 //
 //   flashq://[:token@]host[:6789]     the line protocol        unix:/path/to/socket
 //   flashqs://[:token@]host[:6789]    the same over TLS        http(s)://[:token@]host[:port][/path]
 
-import type { ClientOptions } from '../options.ts'
-import { UsageError } from './exit-code.ts'
+/** Options of the client. */
+export interface ServerPlace {
+  readonly host?: string
+  readonly port?: number
+  readonly socketPath?: string
+  readonly httpUrl?: string
+  readonly tls?: true
+  readonly token?: string
+}
 
 export const DEFAULT_URL = 'flashq://localhost:6789'
 
-/** Options of the client. Throws a UsageError. */
-export function optionsOfUrl(text: string): ClientOptions {
+/** Throws a RangeError. */
+export function placeOfUrl(text: string): ServerPlace {
   if (text.startsWith('unix:')) return { socketPath: socketPathOf(text) }
   const url = parsed(text)
   const token = tokenOf(url)
   switch (url.protocol) {
     case 'flashq:':
-      return { ...lineOptions(url), ...token }
+      return { ...linePlace(url), ...token }
     case 'flashqs:':
-      return { ...lineOptions(url), ...token, tls: true }
+      return { ...linePlace(url), ...token, tls: true }
     case 'http:':
     case 'https:':
       return { httpUrl: `${url.protocol}//${url.host}${url.pathname}`, ...token }
     default:
-      throw new UsageError(
+      throw new RangeError(
         `${text}: a server's URL begins with flashq://, flashqs://, unix:, http:// or https://`,
       )
   }
 }
 
-function lineOptions(url: URL): ClientOptions {
-  if (!/^\/?$/.test(url.pathname)) throw new UsageError(`${url.href}: a flashq URL has no path`)
+function linePlace(url: URL): ServerPlace {
+  if (!/^\/?$/.test(url.pathname)) throw new RangeError(`${url.href}: a flashq URL has no path`)
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   return { host, ...(url.port === '' ? {} : { port: Number(url.port) }) }
 }
@@ -39,15 +46,15 @@ function parsed(text: string): URL {
   try {
     url = new URL(text)
   } catch {
-    throw new UsageError(`${text} is no URL; an example: ${DEFAULT_URL}`)
+    throw new RangeError(`${text} is no URL; an example: ${DEFAULT_URL}`)
   }
-  if (url.hostname === '') throw new UsageError(`${text} names no host; an example: ${DEFAULT_URL}`)
+  if (url.hostname === '') throw new RangeError(`${text} names no host; an example: ${DEFAULT_URL}`)
   return url
 }
 
 function socketPathOf(text: string): string {
   const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
-  if (path === '') throw new UsageError('unix: needs a path, as in unix:/run/flashq.sock')
+  if (path === '') throw new RangeError('unix: needs a path, as in unix:/run/flashq.sock')
   return path
 }
 
