@@ -74,7 +74,8 @@ function leaveTogether(): void {
 /** The head is made here: until then the answer has not begun, and it knows whether the door has come to its end. */
 function leave({ reply, body, written }: Leaving): void {
   const { raw } = reply
-  if (raw.destroyed) return
+  // Its `close` may still be to come: what is written to it until then would count as read.
+  if (raw.destroyed || raw.req.socket.destroyed) return
   const { isEnding, writeMs } = reply.server.terms
   if (isEnding) raw.setHeader('connection', 'close')
   raw.writeHead(raw.statusCode, {

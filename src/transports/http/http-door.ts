@@ -220,6 +220,8 @@ export class HttpDoor implements Door {
       refuse(response, guard.check(request) ?? expectationRefused),
     )
     server.on('connection', (socket) => {
+      // It has come again: see not-upgraded.ts.
+      if (this.sockets.has(socket)) return
       // (`maxConnections` would send it back to the primary, and from there to and fro.)
       if (this.sockets.size >= config.connectionsMax) {
         this.traffic.connectionRefused(HTTP)

@@ -3,18 +3,10 @@
 // 1. Requests that came before it on its connection have their answers first, each its own.
 // 2. The connection is closed after it, since nobody knows where the next request would begin.
 
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { commonHeaders, JSON_TYPE } from './answers.ts'
 import { type HttpRefusal, refusedByHttp } from './http-refusal.ts'
-
-const PHRASES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  413: 'Payload Too Large',
-  431: 'Request Header Fields Too Large',
-}
 
 interface ParserError {
   readonly code?: string
@@ -50,8 +42,8 @@ export function continueInTurn(response: ServerResponse, request: () => void): v
   else go()
 }
 
-/** Behind the answers that are owed on the connection. */
-function refuseInTurn(socket: Duplex, refusal: HttpRefusal): void {
+/** Behind the answers that are owed on the connection, which is closed then. */
+export function refuseInTurn(socket: Duplex, refusal: HttpRefusal): void {
   if (refused.has(socket)) return
   refused.add(socket)
   socket.on('error', () => undefined)
@@ -86,14 +78,16 @@ function refusalOf(code: string): HttpRefusal {
 function endWith(socket: Duplex, { status, headers, body }: HttpRefusal): void {
   const lines = Object.entries({
     ...commonHeaders,
-    ...headers,
     'content-type': JSON_TYPE,
+    ...headers,
     'content-length': String(body.length),
     connection: 'close',
   }).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(
     Buffer.concat([
-      Buffer.from(`HTTP/1.1 ${status} ${PHRASES[status] ?? 'Refused'}\r\n${lines.join('')}\r\n`),
+      Buffer.from(
+        `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${lines.join('')}\r\n`,
+      ),
       body,
     ]),
   )
@@ -101,7 +95,7 @@ function endWith(socket: Duplex, { status, headers, body }: HttpRefusal): void {
   socket.once('finish', () => socket.destroy())
 }
 
-/** Node keeps the response whose turn it is, until all of it has been written. */
-function answerUnderWay(socket: Duplex): ServerResponse | null {
+/** Null: none is owed. Node keeps the response whose turn it is, until all of it has been written. */
+export function answerUnderWay(socket: Duplex): ServerResponse | null {
   return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null
 }
