@@ -1,8 +1,8 @@
 // Every route of the HTTP API, on two workers: what it answers, and what it does.
 
 import { describe, expect, it } from 'vitest'
-import { eventually } from '../support/eventually.ts'
-import { HttpClient } from '../support/http-client.ts'
+import { HttpClient, RawHttp } from '../support/http-client.ts'
+import { readResponses } from '../support/http-responses.ts'
 import { startServer } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
@@ -452,19 +452,22 @@ describe('the node', () => {
     it(`ends by POST /server/${route} with ${code}, and answers what is in flight`, async () => {
       const own = await startServer({ HTTP: '1', HTTP_PORT: '0' })
       const http = new HttpClient(own.httpPort)
-      const polls = [1, 2, 3].map((n) => new HttpClient(own.httpPort).get(`/queues/q${n}/jobs`))
-      const watcher = await own.client()
-      await eventually('the pulls wait', 5000, async () => {
-        watcher.send({ cmd: 'STATS' })
-        return (await watcher.line()) !== ''
+      const polls = [1, 2, 3].map((n) => {
+        const head = 'HTTP/1.1\r\nHost: localhost\r\n\r\n'
+        const poll = `GET /queues/q${n}/jobs ${head}`
+        return new RawHttp(own.httpPort).send(`GET /stats ${head}${poll}`)
       })
+      // What comes in one piece with a request that is answered has been read.
+      for (const poll of polls) await poll.answer('"ok":true')
       const answer = await http.post(`/server/${route}`)
       expect(answer.json).toEqual({ ok: true, data: text })
-      for (const poll of await Promise.all(polls)) {
-        expect(poll.headers.connection).toBe('close')
+      for (const poll of polls) {
+        const [, last] = readResponses(await poll.closed())
+        expect(last?.headers.get('connection')).toBe('close')
         // Either it is told that nothing will come, or to ask somebody else.
-        if (poll.status === 200) expect(poll.json).toEqual({ ok: true, data: [] })
-        else expect(poll).toMatchObject({ status: 503, json: { code: 'draining' } })
+        const json: unknown = JSON.parse(last?.body ?? '')
+        if (last?.status === 200) expect(json).toEqual({ ok: true, data: [] })
+        else expect(json).toMatchObject({ ok: false, code: 'draining' })
       }
       expect(await own.exited).toEqual({ code, signal: null })
     })

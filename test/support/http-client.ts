@@ -99,6 +99,15 @@ export class RawHttp {
     return this
   }
 
+  connected(): Promise<void> {
+    const { socket } = this
+    if (!socket.connecting) return Promise.resolve()
+    return new Promise((resolve) => {
+      socket.once('connect', resolve)
+      socket.once('close', () => resolve())
+    })
+  }
+
   async closed(): Promise<string> {
     await this.until(() => this.isClosed)
     return this.received

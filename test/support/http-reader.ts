@@ -19,8 +19,8 @@ export class HttpReader {
   }
 
   /** On a connection of its own: any worker may get it. */
-  async get(path: string): Promise<HttpAnswer> {
-    return this.send('GET', path)
+  async get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return this.send('GET', path, undefined, headers)
   }
 
   async post(
@@ -37,8 +37,8 @@ export class HttpReader {
     return (JSON.parse(text) as { data: T }).data
   }
 
-  async metrics(): Promise<Exposition> {
-    const { status, text } = await this.get('/metrics/prometheus')
+  async metrics(headers: Readonly<Record<string, string>> = {}): Promise<Exposition> {
+    const { status, text } = await this.get('/metrics/prometheus', headers)
     if (status !== 200) throw new Error(`status ${status}: ${text}`)
     return new Exposition(text)
   }

@@ -2,7 +2,7 @@
 //
 //   upgrade ─▶ guard: method, target, Host ─▶ Origin ─▶ path ─▶ token ─▶ filter ─▶ stream
 //
-// 1. Whatever is wrong is answered in HTTP, before the upgrade; what is wrong with the handshake itself `ws` answers.
+// 1. Whatever is wrong is answered in HTTP, before the upgrade. An upgrade to anything else is none: not-upgraded.ts.
 // 2. A token may come as `Authorization: Bearer`, as a subprotocol `flashq.bearer.TOKEN` (percent-encoded), because
 //    browsers can't set headers here, or as `?token=`, as existing clients send it.
 
@@ -13,6 +13,10 @@ import { limits } from '../../engine/limits.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import { ownerOf } from '../auth/owner.ts'
 import type { Principal } from '../auth/principal.ts'
+import { refusedByHttp } from '../http/http-refusal.ts'
+import { notUpgraded } from '../http/not-upgraded.ts'
+import { answerUnderWay, refuseInTurn } from '../http/raw-answers.ts'
+import { originRefused } from '../http/request-guard.ts'
 import type { EventDeps, HttpAnswer } from './event-deps.ts'
 import { type EventFilter, filterOf } from './filter.ts'
 import { WebSocketSink } from './web-socket-sink.ts'
@@ -21,7 +25,14 @@ const PROTOCOL = 'flashq'
 const BEARER_PROTOCOL = 'flashq.bearer.'
 const FRAGMENTS_MAX = 64
 const PATH = /^\/ws(?:\/([^/?]+))?\/?$/
-const BAD_TOKEN = 'Invalid or missing token'
+/** In the words that existing clients know. */
+const badToken: HttpAnswer = {
+  status: 401,
+  headers: { 'content-type': 'text/plain' },
+  body: Buffer.from('Invalid or missing token'),
+}
+const noRoute = refusedByHttp('not_found', 'No such route')
+const notAlone = refusedByHttp('bad_request', 'An upgrade must wait for the answers before it')
 
 interface Admitted {
   readonly principal: Principal
@@ -46,17 +57,23 @@ export class WebSocketDoor {
   }
 
   attach(server: Server): void {
-    server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head))
+    server.on('upgrade', (request, socket, head) => {
+      // Until somebody has it: a peer that goes meanwhile is no error of ours.
+      socket.on('error', () => undefined)
+      if (answerUnderWay(socket) !== null) return refuseInTurn(socket, notAlone)
+      if (request.headers.upgrade?.toLowerCase() === 'websocket')
+        this.upgrade(request, socket, head)
+      else notUpgraded(server, request, socket, head)
+    })
+    this.server.on('wsClientError', (error, socket) => refuseInTurn(socket, badHandshake(error)))
   }
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Until `ws` has it: a peer that goes meanwhile is no error of ours.
-    socket.on('error', () => undefined)
     const { deps } = this
     const refused = deps.guard.check(request) ?? this.originRefused(request.headers)
-    if (refused !== null) return refuse(socket, refused)
+    if (refused !== null) return refuseInTurn(socket, refused)
     const verdict = this.admit(request)
-    if ('status' in verdict) return refuse(socket, verdict)
+    if ('status' in verdict) return refuseInTurn(socket, verdict)
     this.begin(request, socket, head, verdict)
   }
 
@@ -86,24 +103,25 @@ export class WebSocketDoor {
   }
 
   private originRefused(headers: IncomingHttpHeaders): HttpAnswer | null {
-    return this.deps.origins.refuses(headers) ? plain(403, 'This origin may not connect') : null
+    return this.deps.origins.refuses(headers) ? originRefused : null
   }
 
   private admit(request: IncomingMessage): HttpAnswer | Admitted {
     const { deps } = this
-    const at = new URL(request.url ?? '', 'http://localhost')
-    const path = PATH.exec(at.pathname)
-    if (path === null) return plain(404, 'Not found')
+    const [path = '', query] = (request.url ?? '').split(/\?(.*)/s)
+    const match = PATH.exec(path)
+    if (match === null) return noRoute
+    const asked = new URLSearchParams(query)
     const address = request.socket.remoteAddress ?? null
-    const principal = this.principalOf(request.headers, at.searchParams, address)
+    const principal = this.principalOf(request.headers, asked, address)
     if ('code' in principal) {
-      return principal.code === 'auth_throttled' ? deps.answerOf(principal) : plain(401, BAD_TOKEN)
+      return principal.code === 'auth_throttled' ? deps.answerOf(principal) : badToken
     }
-    const queue = decoded(path[1])
+    const queue = decoded(match[1])
     if (queue === null) return deps.answerOf(refusals.queueCharacters)
     const filter = filterOf(principal, {
-      queues: queue ?? at.searchParams.get('queues') ?? undefined,
-      types: at.searchParams.get('types') ?? undefined,
+      queues: queue ?? asked.get('queues') ?? undefined,
+      types: asked.get('types') ?? undefined,
     })
     if ('code' in filter) return deps.answerOf(filter)
     const owner = ownerOf(principal, address)
@@ -142,25 +160,9 @@ function firstOf(offered: ReadonlySet<string>): string | false {
   return first ?? false
 }
 
-function plain(status: number, text: string): HttpAnswer {
-  return { status, headers: { 'content-type': 'text/plain' }, body: Buffer.from(text) }
-}
-
-const reasons: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  421: 'Misdirected Request',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  503: 'Service Unavailable',
-}
-
-function refuse(socket: Duplex, { status, headers, body }: HttpAnswer): void {
-  const lines = [`HTTP/1.1 ${status} ${reasons[status] ?? 'Refused'}`]
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
-  lines.push('connection: close', `content-length: ${body.length}`)
-  socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]))
+/** `ws` has looked at it, last of all. */
+function badHandshake({ message }: Error): HttpAnswer {
+  return refusedByHttp('bad_request', `Not a handshake of a WebSocket: ${message}`, {
+    'sec-websocket-version': '13, 8',
+  })
 }

@@ -25,7 +25,7 @@ export const NO_DATA = Buffer.from(`${DATA}null}`)
 const SHORT_BYTES_MAX = 4096
 
 interface Leaving {
-  readonly response: ServerResponse
+  readonly reply: FastifyReply
   readonly body: Body
   readonly written: (() => void) | undefined
 }
@@ -59,20 +59,7 @@ declare module 'fastify' {
  */
 export function sendBody(reply: FastifyReply, body: Body, written?: () => void): FastifyReply {
   reply.hijack()
-  const { raw } = reply
-  if (raw.destroyed) return reply
-  const { isEnding, writeMs } = reply.server.terms
-  if (isEnding) raw.setHeader('connection', 'close')
-  raw.writeHead(raw.statusCode, {
-    'content-type': JSON_TYPE,
-    'content-length': body.length,
-    // Written out: a spread costs as much again.
-    'cache-control': commonHeaders['cache-control'],
-    'content-security-policy': commonHeaders['content-security-policy'],
-    'x-content-type-options': commonHeaders['x-content-type-options'],
-  })
-  if (body.length > limits.httpReplyBytesUnwatched) watchWrite(raw, writeMs)
-  const answer = { response: raw, body, written }
+  const answer = { reply, body, written }
   if (body.length > SHORT_BYTES_MAX) leave(answer)
   else if (leaving.push(answer) === 1) setImmediate(leaveTogether)
   return reply
@@ -84,9 +71,24 @@ function leaveTogether(): void {
   for (const answer of answers) leave(answer)
 }
 
-function leave({ response, body, written }: Leaving): void {
-  if (written === undefined) response.end(body, 'latin1')
-  else endThen(response, body, written)
+/** The head is made here: until then the answer has not begun, and it knows whether the door has come to its end. */
+function leave({ reply, body, written }: Leaving): void {
+  const { raw } = reply
+  // Its `close` may still be to come: what is written to it until then would count as read.
+  if (raw.destroyed || raw.req.socket.destroyed) return
+  const { isEnding, writeMs } = reply.server.terms
+  if (isEnding) raw.setHeader('connection', 'close')
+  raw.writeHead(raw.statusCode, {
+    'content-type': JSON_TYPE,
+    'content-length': body.length,
+    // Written out: a spread costs as much again.
+    'cache-control': commonHeaders['cache-control'],
+    'content-security-policy': commonHeaders['content-security-policy'],
+    'x-content-type-options': commonHeaders['x-content-type-options'],
+  })
+  if (body.length > limits.httpReplyBytesUnwatched) watchWrite(raw, writeMs)
+  if (written === undefined) raw.end(body, 'latin1')
+  else endThen(raw, body, written)
 }
 
 /** The `finish` of a response also comes when its connection was destroyed, so the write itself is watched. */

@@ -50,12 +50,13 @@ import { Bearer, isPrincipal } from './bearer.ts'
 import { HttpCommands } from './http-commands.ts'
 import type { Access, HttpConfig, HttpDeps, NodeControl, RoutePlugin } from './http-deps.ts'
 import { answerError, answerErrors, type Look } from './http-errors.ts'
+import type { HttpRefusal } from './http-refusal.ts'
 import { takeJsonBodies } from './json-bodies.ts'
 import { LongPolls } from './long-polls.ts'
 import { describeRoutes } from './openapi.ts'
 import { OriginRule } from './origin-rule.ts'
-import { answerConnect, answerParserError } from './raw-answers.ts'
-import { originRefused, RequestGuard } from './request-guard.ts'
+import { answerConnect, answerParserError, continueInTurn } from './raw-answers.ts'
+import { expectationRefused, originRefused, RequestGuard } from './request-guard.ts'
 import { RoutePaths } from './route-paths.ts'
 import { standardRoutes } from './routes.ts'
 
@@ -206,16 +207,8 @@ export class HttpDoor implements Door {
     }
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       const refusal = guard.check(request)
-      if (refusal === null) return handler(request, response)
-      const { status, headers, body } = refusal
-      response.writeHead(status, {
-        ...commonHeaders,
-        ...headers,
-        ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
-        'content-length': body.length,
-        ...(status === 204 ? {} : { connection: 'close' }),
-      })
-      response.end(body)
+      if (refusal === null) handler(request, response)
+      else refuse(response, refusal)
     }
     const server = this.secure(options, listener) ?? createServer(options, listener)
     this.followConnections(server)
@@ -224,7 +217,15 @@ export class HttpDoor implements Door {
     server.maxRequestsPerSocket = limits.httpRequestsPerSocketMax
     server.setTimeout(limits.httpIdleMsMax)
     server.on('connect', answerConnect)
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      continueInTurn(response, () => listener(request, response)),
+    )
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+      refuse(response, guard.check(request) ?? expectationRefused),
+    )
     server.on('connection', (socket) => {
+      // It has come again: see not-upgraded.ts.
+      if (this.sockets.has(socket)) return
       // (`maxConnections` would send it back to the primary, and from there to and fro.)
       if (this.sockets.size >= config.connectionsMax) {
         this.traffic.connectionRefused(HTTP)
@@ -313,6 +314,18 @@ function depsOf(options: HttpDoorOptions): HttpDeps {
     commands: new HttpCommands(caller, access),
     polls: new LongPolls(caller, access),
   }
+}
+
+/** What is not routed. */
+function refuse(response: ServerResponse, { status, headers, body }: HttpRefusal): void {
+  response.writeHead(status, {
+    ...commonHeaders,
+    ...headers,
+    ...(body.length > 0 ? { 'content-type': JSON_TYPE } : {}),
+    'content-length': body.length,
+    ...(status === 204 ? {} : { connection: 'close' }),
+  })
+  response.end(body)
 }
 
 /** The path or its parameters could not be read: no hook has run. */

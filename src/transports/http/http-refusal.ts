@@ -17,6 +17,7 @@ export const httpCodes = {
   method_not_allowed: 405,
   request_timeout: 408,
   unsupported_media_type: 415,
+  expectation_failed: 417,
   headers_too_large: 431,
   internal: 500,
 } as const

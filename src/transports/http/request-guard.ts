@@ -66,6 +66,11 @@ export const originRefused: HttpRefusal = refusedByHttp(
   'Pages of other origins may not use this server: see CORS_ORIGINS in docs/http.md',
 )
 
+export const expectationRefused: HttpRefusal = refusedByHttp(
+  'expectation_failed',
+  'Nothing is expected of this server but 100-continue',
+)
+
 /** Node joins some headers that come twice, and drops others; only the raw list tells. */
 function hasOneHost(rawHeaders: readonly string[]): boolean {
   let hosts = 0

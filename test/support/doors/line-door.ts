@@ -26,7 +26,10 @@ export class LineDoor implements DoorClient {
     where: NetConnectOpts,
     token: string | null,
   ): Promise<DoorClient> {
-    const door = new LineDoor(name, await WireClient.open(where))
+    const client = await WireClient.open(where)
+    const door = new LineDoor(name, client)
+    // As programs do: a server that drains waits for it.
+    void client.lines.ended.then(() => client.lines.socket.end())
     if (token === null) return door
     const outcome = await door.run({ cmd: 'AUTH', token })
     return outcome.ok ? door : { name, run: () => Promise.resolve(outcome) }

@@ -2,66 +2,17 @@
 // (Catalogue 60. Times are short here, and those of `limits` in a server.)
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { Traffic } from '../../../../src/engine/traffic.ts'
-import { Authenticator } from '../../../../src/transports/auth/authenticator.ts'
-import { Guard } from '../../../../src/transports/auth/guard.ts'
-import { Usage } from '../../../../src/transports/auth/usage.ts'
-import { Caller } from '../../../../src/transports/caller.ts'
-import { HttpDoor, type HttpTimes } from '../../../../src/transports/http/http-door.ts'
-import { Sessions } from '../../../../src/transports/sessions.ts'
-import { wireCodec } from '../../../../src/transports/wire/codec.ts'
-import { FakeGate } from '../../../support/fake-gate.ts'
+import { describe, expect, it } from 'vitest'
+import type { HttpTimes } from '../../../../src/transports/http/http-door.ts'
 import { HttpClient, RawHttp, readRaw } from '../../../support/http-client.ts'
+import { listeningHttp } from '../../../support/listening-http.ts'
 
 const SHORT: HttpTimes = { headersMs: 150, requestMs: 300, checkEveryMs: 20, writeMs: 100 }
 const POLL = 'GET /queues/q/jobs?timeout=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
-async function openDoor(times?: HttpTimes) {
-  const gate = new FakeGate()
-  const clock = { nowMs: () => 0 }
-  const caller = new Caller(gate, new Sessions({ worker: 0, incarnation: 1 }))
-  const quiet = () => undefined
-  const door = new HttpDoor({
-    config: {
-      host: '127.0.0.1',
-      httpPort: 0,
-      frameBytesMax: 1_000_000,
-      connectionsMax: 100,
-      allowedHosts: [],
-      corsOrigins: [],
-      authTokens: [],
-      databaseUrl: null,
-      webhookIncomingSecrets: [],
-    },
-    caller,
-    guard: new Guard(gate, wireCodec, caller),
-    auth: new Authenticator([], clock),
-    usage: new Usage(clock),
-    certificates: null,
-    traffic: new Traffic(),
-    gate,
-    clock,
-    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-    node: {
-      version: '0',
-      id: null,
-      startedAtMs: 0,
-      ports: { tcp: 0, http: 0, grpc: null },
-      leads: () => true,
-      stop: quiet,
-    },
-    plugins: [],
-    ...(times === undefined ? {} : { times }),
-  })
-  const port = await door.open('127.0.0.1', 0)
-  onTestFinished(() => door.drain(0))
-  return { gate, door, port }
-}
-
 describe('a peer that is slow', () => {
   it('with its headers is cut off, and told', async () => {
-    const { port } = await openDoor(SHORT)
+    const { port } = await listeningHttp(SHORT)
     const text = await new RawHttp(port).send('GET /stats HTTP/1.1\r\nHost: local').closed()
     expect(readRaw(text)).toMatchObject({
       status: 408,
@@ -70,7 +21,7 @@ describe('a peer that is slow', () => {
   })
 
   it('with its body is cut off, and told', async () => {
-    const { port, gate } = await openDoor(SHORT)
+    const { port, gate } = await listeningHttp(SHORT)
     const text = await new RawHttp(port)
       .send(
         'POST /queues/q/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"data',
@@ -81,7 +32,7 @@ describe('a peer that is slow', () => {
   })
 
   it('to read a long answer is cut off, and the jobs in it return', async () => {
-    const { port, gate } = await openDoor(SHORT)
+    const { port, gate } = await listeningHttp(SHORT)
     const peer = new RawHttp(port)
     peer.socket.pause()
     peer.send(POLL.replace('?', '?count=100&'))
@@ -95,7 +46,7 @@ describe('a peer that is slow', () => {
 
 describe('a peer that goes away', () => {
   it('while its pull waits ends the wait', async () => {
-    const { port, gate } = await openDoor()
+    const { port, gate } = await listeningHttp()
     const peer = new RawHttp(port).send(POLL)
     await gate.until(() => gate.waiting.length === 1)
     peer.socket.destroy()
@@ -107,7 +58,7 @@ describe('a peer that goes away', () => {
   })
 
   it('while pulls wait behind one another ends all of them', async () => {
-    const { port, gate } = await openDoor()
+    const { port, gate } = await listeningHttp()
     const peer = new RawHttp(port).send(POLL.repeat(3))
     await gate.until(() => gate.waiting.length === 3)
     // The second has jobs, which wait for the answer to the first.
@@ -120,7 +71,7 @@ describe('a peer that goes away', () => {
   })
 
   it('after it has its jobs gives none back', async () => {
-    const { port, gate } = await openDoor()
+    const { port, gate } = await listeningHttp()
     const peer = new RawHttp(port).send(POLL)
     await gate.until(() => gate.waiting.length === 1)
     gate.serve(['1'])
@@ -134,7 +85,7 @@ describe('a peer that goes away', () => {
 
 describe('a door that drains', () => {
   it('ends waiting pulls with nothing, and says that the connection closes', async () => {
-    const { port, gate, door } = await openDoor()
+    const { port, gate, door } = await listeningHttp()
     const peer = new RawHttp(port).send(POLL)
     await gate.until(() => gate.waiting.length === 1)
     const drained = door.drain(10_000)
@@ -146,7 +97,7 @@ describe('a door that drains', () => {
   })
 
   it('answers what is in flight, and what comes on its connection meanwhile', async () => {
-    const { port, gate, door } = await openDoor()
+    const { port, gate, door } = await listeningHttp()
     gate.held.add('GETSTATE')
     const peer = new RawHttp(port).send('GET /jobs/1/state HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await gate.until(() => gate.waiting.length === 1)
@@ -159,7 +110,7 @@ describe('a door that drains', () => {
   })
 
   it('closes connections that ask for nothing, used before or not', async () => {
-    const { port, door } = await openDoor()
+    const { port, door } = await listeningHttp()
     const fresh = new RawHttp(port)
     const used = new RawHttp(port).send('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await used.answer('"ok":true')
@@ -167,7 +118,7 @@ describe('a door that drains', () => {
   })
 
   it('cuts off what takes too long', async () => {
-    const { port, gate, door } = await openDoor()
+    const { port, gate, door } = await listeningHttp()
     gate.held.add('GETSTATE')
     const peer = new RawHttp(port).send('GET /jobs/1/state HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await gate.until(() => gate.waiting.length === 1)
