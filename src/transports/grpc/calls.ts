@@ -24,12 +24,15 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import type { Guard } from '../auth/guard.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
 import type { Answer, Caller } from '../caller.ts'
+import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import { wireCodec } from '../wire/codec.ts'
 import { readTraceContext, withTraceTags } from '../wire/trace-tags.ts'
+import { Attendance } from './attendance.ts'
 import { Deliveries } from './deliveries.ts'
 import { EventStream } from './event-stream.ts'
-import { identify } from './identify.ts'
+import { addressOf, identify } from './identify.ts'
+import { type Introduction, introductionOf } from './introduction.ts'
 import { type Delay, JobStream, prefetchOf, restOf, type StreamTerms } from './job-stream.ts'
 import { JobResult } from './messages.ts'
 import { type Method, streamJobs, subscribe } from './methods.ts'
@@ -45,6 +48,7 @@ export interface CallServices {
   readonly delay: Delay
   readonly frameBytesMax: number
   readonly auth: Authenticator
+  readonly consumers: Consumers
 }
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
@@ -92,24 +96,30 @@ export class Calls {
     const principal = this.identify(call)
     if ('code' in principal) return fail(call, principal)
     if (this.isDraining) return fail(call, refusals.draining)
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
     const { caller } = this.services
     const session = caller.begin()
+    const attendance = this.attend(method, call, principal, who)
     let handed: Unwritten | null = null
     let isAnswered = false
     let isSent = false
     const end = (refusal: Refusal): void => {
-      this.open.delete(end)
+      over()
       caller.end(session)
       fail(call, refusal)
     }
+    const over = (): void => {
+      if (this.open.delete(end)) attendance?.leaveSlowly()
+    }
     this.open.set(end, principal)
     call.on('cancelled', () => {
-      this.open.delete(end)
+      over()
       if (!isAnswered) caller.end(session)
       else if (!isSent && handed !== null) caller.giveBack(handed)
     })
     const answer = await this.ask(principal, method, call.request, session)
-    this.open.delete(end)
+    over()
     isAnswered = true
     if ('code' in answer) return fail(call, answer)
     const message = replyMessage(method.response, answer.line, limits.grpcMessageBytesMax)
@@ -130,7 +140,9 @@ export class Calls {
     const queue = String(asked['queue'])
     const batch = Math.max(1, Math.min(Number(asked['batch_size']), limits.grpcBatchMax))
     const prefetch = prefetchOf(Number(asked['prefetch']))
-    this.jobStream(call, principal, { queue, batch, prefetch })?.start()
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
+    this.jobStream(call, principal, { queue, batch, prefetch, who })?.start()
   }
 
   processJobs(call: BothCall): void {
@@ -141,7 +153,9 @@ export class Calls {
     if (!/^\d{1,9}$/.test(prefetch)) {
       return fail(call, refusals.invalid('metadata "prefetch" must be an unsigned integer'))
     }
-    const terms = { queue, batch: 1, prefetch: prefetchOf(Number(prefetch)) }
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
+    const terms = { queue, batch: 1, prefetch: prefetchOf(Number(prefetch)), who }
     const stream = this.jobStream(call, principal, terms)
     if (stream === null) return
     call.on('data', (message: Buffer) => {
@@ -181,7 +195,7 @@ export class Calls {
     principal: Principal,
     terms: StreamTerms,
   ): JobStream | null {
-    const { caller, delay, log } = this.services
+    const { caller, delay, log, consumers } = this.services
     const { deliveries } = this
     const refusal =
       authorize(principal, streamJobs.op, terms.queue) ??
@@ -191,7 +205,7 @@ export class Calls {
       fail(call, refusal)
       return null
     }
-    const stream = new JobStream({ caller, deliveries, delay, log }, terms, {
+    const stream = new JobStream({ caller, deliveries, delay, log, consumers }, terms, {
       write: (message, done) => call.write(message, done),
       end: (why) => (why === null ? call.end() : fail(call, why)),
     })
@@ -215,6 +229,23 @@ export class Calls {
 
   private identify(call: AnyCall): Principal | Refusal {
     return identify(this.services.auth, call.metadata, call.getPeer())
+  }
+
+  private introductionOf(call: AnyCall): Introduction | Refusal {
+    return introductionOf(call.metadata, addressOf(call.getPeer()))
+  }
+
+  /** A pull is listed as a consumer when it has a name, and may be given jobs of its queue. */
+  private attend(
+    { op, request }: Method,
+    call: OutCall,
+    principal: Principal,
+    who: Introduction,
+  ): Attendance | null {
+    if (who.name === null) return null
+    const queue = String(readRequest(request, call.request)?.['queue'] ?? '')
+    const refusal = authorize(principal, op, queue) ?? checkQueueName(queue)
+    return refusal === null ? new Attendance(this.services.consumers, who, who.name, queue) : null
   }
 
   /** A token was revoked, or is over: so is what it had opened. */
@@ -265,12 +296,12 @@ export class Calls {
     const { deliveries } = this
     if (deliveries.size === 0) return
     if (op === 'ACK' || op === 'FAIL' || op === 'CANCEL') {
-      for (const id of askedFor(request, asked).ids ?? []) deliveries.ended(id)
+      for (const id of askedFor(request, asked).ids ?? []) deliveries.ended(id, op === 'ACK')
     } else if (op === 'ACKB' || op === 'RELEASE') {
       const { errors = [] } = JSON.parse(line.toString()) as { errors?: { index: number }[] }
       const refused = new Set(errors.map(({ index }) => index))
       for (const [i, id] of (askedFor(request, asked).ids ?? []).entries()) {
-        if (!refused.has(i)) deliveries.ended(id)
+        if (!refused.has(i)) deliveries.ended(id, op === 'ACKB')
       }
     }
   }

@@ -27,7 +27,7 @@ export function identify(
 }
 
 /** Null for a peer that has none. */
-function addressOf(peer: string): string | null {
+export function addressOf(peer: string): string | null {
   const colon = peer.lastIndexOf(':')
   return colon < 0 ? null : peer.slice(0, colon)
 }
