@@ -167,6 +167,7 @@ async function grpcDoor(shared: Shared): Promise<Door> {
   return new GrpcDoor({
     ...shared,
     ...callerOf(shared, DoorNumber.grpc),
+    consumers: shared.observation.consumers,
     delay: timerDelay,
     frameBytesMax: config.frameBytesMax,
     connectionsMax: config.connectionsMax,

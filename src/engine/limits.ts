@@ -213,6 +213,12 @@ export const limits = {
   grpcMessageBytesMax: 4 * MIB,
   /** Calls of one connection at a time; a waiting pull is one, and must not keep acks from being sent. */
   grpcCallsPerConnectionMax: 1000,
+  /** Of a call: names and values. */
+  grpcHeaderBytesMax: 16 * KIB,
+  /** Calls of a connection that are reset so soon after they began: at most so many in so long. */
+  grpcResetSoonMs: 1000,
+  grpcResetsMax: 200,
+  grpcResetsWindowMs: 10_000,
   /** Jobs of one pull of a stream. */
   grpcBatchMax: 100,
   /** Jobs that are out on a stream. */

@@ -73,13 +73,11 @@ interface Provoked {
   readonly except?: Partial<Record<DoorName, string>>
 }
 
-const NO_WEBHOOKS = { gRPC: 'it has no calls for webhooks' }
-
 const by = (how: Provoked['how'], except: Provoked['except'] = {}): Provoked => ({ how, except })
 
 /** One command, on the usual server. */
-const byOne = (command: (queue: string) => Command, except?: Provoked['except']): Provoked =>
-  by(async (name) => (await usual.open(name)).run(command(newQueue())), except)
+const byOne = (command: (queue: string) => Command): Provoked =>
+  by(async (name) => (await usual.open(name)).run(command(newQueue())))
 
 /** After something else. */
 const after = (script: (door: DoorClient, queue: string) => Promise<unknown>): Provoked =>
@@ -156,11 +154,12 @@ const table: Readonly<Record<RefusalCode, Provoked | string>> = {
   })),
   cron_not_found: byOne((name) => ({ cmd: 'CRONDELETE', name })),
   cron_invalid: byOne((queue) => ({ cmd: 'CRON', name: 'c', queue, schedule: 'soon', data: 1 })),
-  webhook_not_found: byOne(() => ({ cmd: 'WEBHOOKDELETE', id: 'wh_9999' }), NO_WEBHOOKS),
-  webhook_invalid: byOne(
-    () => ({ cmd: 'WEBHOOK', url: 'ftp://example.org', events: ['completed'] }),
-    NO_WEBHOOKS,
-  ),
+  webhook_not_found: byOne(() => ({ cmd: 'WEBHOOKDELETE', id: 'wh_9999' })),
+  webhook_invalid: byOne(() => ({
+    cmd: 'WEBHOOK',
+    url: 'ftp://example.org',
+    events: ['completed'],
+  })),
   too_many_waiting: by(async (name) => {
     await fillUp()
     return (await crowded.open(name)).run({ cmd: 'PULL', queue: 'q', wait: 60_000 })

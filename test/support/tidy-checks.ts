@@ -60,6 +60,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       'node:crypto',
       'node:fs',
       'node:http',
+      'node:http2',
       'node:https',
       'node:net',
       'node:path',

@@ -58,6 +58,7 @@ describe('the configuration', () => {
       webhookHttp: false,
       webhookAllow: [],
       webhookPorts: [],
+      webhookProxy: null,
       // 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
       webhookPausesMs: [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map(
         (seconds) => seconds * 1000,

@@ -1,11 +1,13 @@
-// Who consumes, as far as this worker knows: connections that pull, and programs that send heartbeats over HTTP.
+// Who consumes, as far as this worker knows: connections that pull, streams of jobs over gRPC, and programs that send
+// heartbeats over HTTP or pull with a name over gRPC.
 //
-// 1. A connection is here from its first pull or HELLO until it closes or goes to another worker.
+// 1. A connection is here from its first pull or HELLO until it closes or goes to another worker; a stream, and a pull
+//    with a name over gRPC, from its beginning to its end.
 // 2. What came by heartbeat is forgotten `consumerSilenceMsMax` after the last one.
-// 3. There are at most `consumersPerWorkerMax` of the second kind; the first kind is bounded by the connections.
+// 3. There are at most `consumersPerWorkerMax` of the second kind; the first kind is bounded by connections and calls.
 // 4. "Last seen" is read from a clock that is looked at once a second: a frame costs no look at the time.
 //
-// Neighbours: `tcp/account.ts` keeps the first kind; `consumer.ts` says how the parts of all workers are one.
+// Neighbours: `tcp/account.ts` and `grpc/attendance.ts` keep the first kind; `consumer.ts` says how the parts of all workers are one.
 
 import { limits } from '../../engine/limits.ts'
 import type { Clock } from '../../engine/ports.ts'
@@ -14,7 +16,7 @@ import { type ConsumerClaims, type ConsumerInfo, checkConsumerName } from './con
 
 const LOOK_EVERY_MS = 1000
 
-/** A consumer that is a connection; its connection changes it. */
+/** A consumer that is a connection, or a call; that changes it. */
 export interface ConnectedConsumer {
   id: string
   readonly queues: Set<string>
@@ -34,6 +36,7 @@ interface Heartbeat {
   readonly claims: ConsumerClaims
   readonly atMs: number
   readonly address: string | null
+  readonly door: string
 }
 
 export class Consumers {
@@ -66,7 +69,12 @@ export class Consumers {
     if (this.connected.size === 0) this.stop()
   }
 
-  heartbeat(id: string, claims: ConsumerClaims, address: string | null): Refusal | null {
+  heartbeat(
+    id: string,
+    claims: ConsumerClaims,
+    address: string | null,
+    door = 'http',
+  ): Refusal | null {
     const refusal = checkConsumerName(id)
     if (refusal !== null) return refusal
     this.forgetSilent()
@@ -76,7 +84,7 @@ export class Consumers {
       return refusals.limitExceeded('consumers', max)
     }
     heartbeats.delete(id)
-    heartbeats.set(id, { claims, address, atMs: this.clock.nowMs() })
+    heartbeats.set(id, { claims, address, door, atMs: this.clock.nowMs() })
     return null
   }
 
@@ -118,7 +126,7 @@ function infoOf(consumer: ConnectedConsumer): ConsumerInfo {
   }
 }
 
-function infoOfHeartbeat(id: string, { claims, atMs, address }: Heartbeat): ConsumerInfo {
+function infoOfHeartbeat(id: string, { claims, atMs, address, door }: Heartbeat): ConsumerInfo {
   const { queues, concurrency, processed, active, host, version } = claims
   return {
     id,
@@ -131,6 +139,6 @@ function infoOfHeartbeat(id: string, { claims, atMs, address }: Heartbeat): Cons
     host,
     address,
     version,
-    door: 'http',
+    door,
   }
 }

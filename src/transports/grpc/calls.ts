@@ -28,12 +28,15 @@ import { ownerOf } from '../auth/owner.ts'
 import { authorize, type Principal } from '../auth/principal.ts'
 import type { StreamKind, Usage } from '../auth/usage.ts'
 import type { Answer, Caller } from '../caller.ts'
+import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import { wireCodec } from '../wire/codec.ts'
 import { readTraceContext, withTraceTags } from '../wire/trace-tags.ts'
+import { Attendance } from './attendance.ts'
 import { Deliveries } from './deliveries.ts'
 import { EventStream } from './event-stream.ts'
 import { addressOf, identify } from './identify.ts'
+import { type Introduction, introductionOf } from './introduction.ts'
 import { type Delay, JobStream, prefetchOf, restOf, type StreamTerms } from './job-stream.ts'
 import { JobResult } from './messages.ts'
 import { type Method, streamJobs, subscribe } from './methods.ts'
@@ -51,6 +54,7 @@ export interface CallServices {
   readonly auth: Authenticator
   readonly traffic: Traffic
   readonly usage: Usage
+  readonly consumers: Consumers
 }
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
@@ -101,24 +105,30 @@ export class Calls {
     const principal = this.identify(call)
     if ('code' in principal) return fail(call, principal)
     if (this.isDraining) return fail(call, refusals.draining)
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
     const { caller } = this.services
     const session = caller.begin()
+    const attendance = this.attend(method, call, principal, who)
     let handed: Unwritten | null = null
     let isAnswered = false
     let isSent = false
     const end = (refusal: Refusal): void => {
-      this.open.delete(end)
+      over()
       caller.end(session)
       fail(call, refusal)
     }
+    const over = (): void => {
+      if (this.open.delete(end)) attendance?.leaveSlowly()
+    }
     this.open.set(end, principal)
     call.on('cancelled', () => {
-      this.open.delete(end)
+      over()
       if (!isAnswered) caller.end(session)
       else if (!isSent && handed !== null) caller.giveBack(handed)
     })
     const answer = await this.ask(principal, method, call.request, session)
-    this.open.delete(end)
+    over()
     isAnswered = true
     if ('code' in answer) return fail(call, answer)
     const message = replyMessage(method.response, answer.line, limits.grpcMessageBytesMax)
@@ -139,7 +149,9 @@ export class Calls {
     const queue = String(asked['queue'])
     const batch = Math.max(1, Math.min(Number(asked['batch_size']), limits.grpcBatchMax))
     const prefetch = prefetchOf(Number(asked['prefetch']))
-    this.jobStream(call, principal, { queue, batch, prefetch })?.start()
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
+    this.jobStream(call, principal, { queue, batch, prefetch, who })?.start()
   }
 
   processJobs(call: BothCall): void {
@@ -150,7 +162,9 @@ export class Calls {
     if (!/^\d{1,9}$/.test(prefetch)) {
       return fail(call, refusals.invalid('metadata "prefetch" must be an unsigned integer'))
     }
-    const terms = { queue, batch: 1, prefetch: prefetchOf(Number(prefetch)) }
+    const who = this.introductionOf(call)
+    if ('code' in who) return fail(call, who)
+    const terms = { queue, batch: 1, prefetch: prefetchOf(Number(prefetch)), who }
     const stream = this.jobStream(call, principal, terms)
     if (stream === null) return
     call.on('data', (message: Buffer) => {
@@ -196,7 +210,7 @@ export class Calls {
     principal: Principal,
     terms: StreamTerms,
   ): JobStream | null {
-    const { caller, delay, log } = this.services
+    const { caller, delay, log, consumers } = this.services
     const { deliveries } = this
     const refusal =
       authorize(principal, streamJobs.op, terms.queue) ??
@@ -206,7 +220,7 @@ export class Calls {
       fail(call, refusal)
       return null
     }
-    const stream = new JobStream({ caller, deliveries, delay, log }, terms, {
+    const stream = new JobStream({ caller, deliveries, delay, log, consumers }, terms, {
       write: (message, done) => call.write(message, done),
       end: (why) => (why === null ? call.end() : fail(call, why)),
     })
@@ -249,6 +263,23 @@ export class Calls {
       'code' in principal ? principal : this.admission.admit(call.getPeer(), principal, bytes)
     if (refusal !== null) traffic.refused(Door.grpc, refusal.code)
     return refusal ?? principal
+  }
+
+  private introductionOf(call: AnyCall): Introduction | Refusal {
+    return introductionOf(call.metadata, addressOf(call.getPeer()))
+  }
+
+  /** A pull is listed as a consumer when it has a name, and may be given jobs of its queue. */
+  private attend(
+    { op, request }: Method,
+    call: OutCall,
+    principal: Principal,
+    who: Introduction,
+  ): Attendance | null {
+    if (who.name === null) return null
+    const queue = String(readRequest(request, call.request)?.['queue'] ?? '')
+    const refusal = authorize(principal, op, queue) ?? checkQueueName(queue)
+    return refusal === null ? new Attendance(this.services.consumers, who, who.name, queue) : null
   }
 
   /** A token was revoked, or is over: so is what it had opened. */
@@ -299,12 +330,12 @@ export class Calls {
     const { deliveries } = this
     if (deliveries.size === 0) return
     if (op === 'ACK' || op === 'FAIL' || op === 'CANCEL') {
-      for (const id of askedFor(request, asked).ids ?? []) deliveries.ended(id)
+      for (const id of askedFor(request, asked).ids ?? []) deliveries.ended(id, op === 'ACK')
     } else if (op === 'ACKB' || op === 'RELEASE') {
       const { errors = [] } = JSON.parse(line.toString()) as { errors?: { index: number }[] }
       const refused = new Set(errors.map(({ index }) => index))
       for (const [i, id] of (askedFor(request, asked).ids ?? []).entries()) {
-        if (!refused.has(i)) deliveries.ended(id)
+        if (!refused.has(i)) deliveries.ended(id, op === 'ACKB')
       }
     }
   }

@@ -7,7 +7,7 @@ import type { JobId } from '../../engine/job-id.ts'
 
 export interface Holder {
   /** The job has left its hands. */
-  returned(id: JobId): void
+  returned(id: JobId, isCompleted: boolean): void
 }
 
 export class Deliveries {
@@ -26,7 +26,7 @@ export class Deliveries {
     if (this.holders.get(id) === holder) this.holders.delete(id)
   }
 
-  ended(id: JobId): void {
-    this.holders.get(id)?.returned(id)
+  ended(id: JobId, isCompleted: boolean): void {
+    this.holders.get(id)?.returned(id, isCompleted)
   }
 }

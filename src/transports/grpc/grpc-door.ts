@@ -3,7 +3,8 @@
 //   In:   the calls of proto/flashq.proto, of grpc.health.v1, of reflection when it is on
 //   Out:  calls.ts, health.ts, reflection.ts
 //
-// 1. The sockets are ours, what is on them is grpc-js's: the cap on connections is kept before anything is read.
+// 1. The sockets are ours, what is on them is grpc-js's: the cap on connections is kept before anything is read, and
+//    `http2-guard.ts` bounds what it leaves open.
 // 2. Messages are bytes here: `request-frame.ts` and `reply-message.ts` know what is in them. So what is no message is
 //    refused as any other bad input, and no object is made per job.
 // 3. A drain tells every connection to go (GOAWAY), ends streams and waiting pulls with UNAVAILABLE, lets the other calls
@@ -25,12 +26,14 @@ import type { Door } from '../door.ts'
 import type { Certificates } from '../tls/certificates.ts'
 import { type CallServices, Calls } from './calls.ts'
 import { HEALTH_SERVICE, Health } from './health.ts'
+import { guardHttp2 } from './http2-guard.ts'
 import { identify } from './identify.ts'
 import { methods, pathOf, processJobs, streamJobs, subscribe } from './methods.ts'
 import { credentialsOf } from './server-credentials.ts'
 import { statusOf } from './status.ts'
 
 const BACKLOG = 1024
+const GRPC = DoorNumber.grpc
 
 const options: ServerOptions = {
   'grpc.max_receive_message_length': limits.grpcMessageBytesMax,
@@ -70,25 +73,9 @@ export class GrpcDoor implements Door {
     this.register()
     if (this.deps.reflection) await this.registerReflection()
     const injector = this.server.createConnectionInjector(credentialsOf(this.deps.certificates))
+    guardHttp2(this.server, this.deps.log)
     const listener = createServer({ noDelay: true }, (socket) => {
-      // (`maxConnections` would send it back to the primary, and from there to and fro.)
-      const { connectionsMax, traffic } = this.deps
-      if (this.sockets.size >= connectionsMax) {
-        traffic.connectionRefused(DoorNumber.grpc)
-        return socket.destroy()
-      }
-      this.sockets.add(socket)
-      traffic.connected(DoorNumber.grpc, 1)
-      // As calls know it.
-      const peer = `${socket.remoteAddress}:${socket.remotePort}`
-      const { admission } = this.calls
-      admission.opened(peer)
-      socket.on('close', () => {
-        this.sockets.delete(socket)
-        admission.closed(peer)
-        traffic.connected(DoorNumber.grpc, -1)
-      })
-      injector.injectConnection(socket)
+      if (this.admits(socket)) injector.injectConnection(socket)
     })
     this.listener = listener
     await new Promise<void>((resolve, reject) => {
@@ -115,6 +102,28 @@ export class GrpcDoor implements Door {
     }, timeoutMs)
     await new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()))
     clearTimeout(timer)
+  }
+
+  private admits(socket: Socket): boolean {
+    const { sockets, calls } = this
+    const { connectionsMax, traffic } = this.deps
+    // (`maxConnections` would send it back to the primary, and from there to and fro.)
+    if (sockets.size >= connectionsMax) {
+      traffic.connectionRefused(GRPC)
+      socket.destroy()
+      return false
+    }
+    sockets.add(socket)
+    traffic.connected(GRPC, 1)
+    // As calls know it.
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    calls.admission.opened(peer)
+    socket.on('close', () => {
+      sockets.delete(socket)
+      calls.admission.closed(peer)
+      traffic.connected(GRPC, -1)
+    })
+    return true
   }
 
   private register(): void {

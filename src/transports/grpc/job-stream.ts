@@ -18,9 +18,12 @@ import { limits } from '../../engine/limits.ts'
 import type { Session, Unwritten } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Answer, Caller } from '../caller.ts'
+import type { Consumers } from '../consumers/consumers.ts'
 import type { Log } from '../log.ts'
 import { frameOf, isJson } from '../wire/frames.ts'
+import { Attendance } from './attendance.ts'
 import type { Deliveries, Holder } from './deliveries.ts'
+import type { Introduction } from './introduction.ts'
 import { Job } from './messages.ts'
 import { isRefusalLine, listMessages, refusalOf } from './reply-message.ts'
 
@@ -39,6 +42,7 @@ export interface StreamTerms {
   /** Jobs of one pull. */
   readonly batch: number
   readonly prefetch: number
+  readonly who: Introduction
 }
 
 /** What a consumer says of a job. */
@@ -54,6 +58,7 @@ export interface StreamServices {
   readonly deliveries: Deliveries
   readonly delay: Delay
   readonly log: Log
+  readonly consumers: Consumers
 }
 
 export class JobStream implements Holder {
@@ -61,6 +66,7 @@ export class JobStream implements Holder {
   private readonly terms: StreamTerms
   private readonly sink: JobSink
   private readonly session: Session
+  private readonly attendance: Attendance
   /** Their tokens. */
   private readonly out = new Map<JobId, number>()
   /** Of those, the ones whose outcome is being told to their shard. */
@@ -78,6 +84,8 @@ export class JobStream implements Holder {
     this.terms = terms
     this.sink = sink
     this.session = services.caller.begin()
+    const { queue, who } = terms
+    this.attendance = new Attendance(services.consumers, who, `grpc-${this.session.holder}`, queue)
   }
 
   start(): void {
@@ -104,12 +112,14 @@ export class JobStream implements Holder {
     this.stopChecking?.()
     for (const id of this.out.keys()) this.services.deliveries.remove(id, this)
     this.out.clear()
+    this.attendance.leave()
     this.services.caller.end(this.session)
   }
 
-  returned(id: JobId): void {
+  returned(id: JobId, isCompleted: boolean): void {
     this.settling.delete(id)
     if (!this.out.delete(id)) return
+    this.attendance.ended(isCompleted)
     this.services.deliveries.remove(id, this)
     this.goSoon()
   }
@@ -123,18 +133,20 @@ export class JobStream implements Holder {
     const frame = outcome.success
       ? ackFrame(id, token, outcome.result)
       : frameOf('FAIL', { id, error: outcome.error, token })
-    this.ask(frame, (answer) => this.settled(id, token, answer))
+    this.ask(frame, (answer) => this.settled(outcome, token, answer))
   }
 
-  private settled(id: JobId, token: number, { line }: Answer): void {
+  private settled({ id, success }: Outcome, token: number, { line }: Answer): void {
     // It may have come here again meanwhile.
     if (this.out.get(id) !== token) return
     const refusal = isRefusalLine(line) ? refusalOf(line) : null
     switch (refusal?.code) {
       case undefined:
+        this.returned(id, success)
+        return
       case 'job_not_found':
       case 'stale_token':
-        this.returned(id)
+        this.returned(id, false)
         return
       case 'invalid':
       case 'data_too_large':
@@ -142,7 +154,7 @@ export class JobStream implements Holder {
         // Its result cannot be kept: the run has failed, and the reason is there to be read.
         const frame = frameOf('FAIL', { id, error: refusal?.text, token })
         this.ask(frame, () => {
-          if (this.out.get(id) === token) this.returned(id)
+          if (this.out.get(id) === token) this.returned(id, false)
         })
         return
       }
@@ -194,6 +206,7 @@ export class JobStream implements Holder {
     const count = countWithin(messages, limits.grpcMessageBytesMax)
     if (count < messages.length) caller.giveBack(restOf(handed, count))
     this.unsent += count
+    this.attendance.given(count)
     for (let i = 0; i < count; i++) {
       const id = jobIdOf(handed.seqs[i] as number, handed.shard)
       this.out.set(id, handed.firstToken + i)
@@ -235,7 +248,7 @@ export class JobStream implements Holder {
       for (const { index, code } of itemErrors(line)) {
         const id = ids[index] as JobId
         const isGone = code === 'job_not_active' || code === 'stale_token'
-        if (isGone && this.out.get(id) === tokens[index]) this.returned(id)
+        if (isGone && this.out.get(id) === tokens[index]) this.returned(id, false)
       }
       this.go()
     })

@@ -3,6 +3,7 @@
 import type { OpName } from '../../engine/op.ts'
 import * as m from './messages.ts'
 import type { Message } from './schema.ts'
+import * as w from './webhook-messages.ts'
 
 export const SERVICE = 'flashq.QueueService'
 
@@ -75,6 +76,12 @@ export const methods: readonly Method[] = [
   unary('ClearConcurrency', 'CLEARCONCURRENCY', m.QueueRequest, m.OkResponse),
   unary('AddCron', 'CRON', m.AddCronRequest, m.OkResponse),
   unary('DeleteCron', 'CRONDELETE', m.CronRequest, m.OkResponse),
+  unary('AddWebhook', 'WEBHOOK', w.AddWebhookRequest, w.AddWebhookResponse),
+  unary('ChangeWebhook', 'WEBHOOK', w.ChangeWebhookRequest, m.OkResponse),
+  unary('DeleteWebhook', 'WEBHOOKDELETE', w.WebhookRequest, m.OkResponse),
+  unary('ListWebhooks', 'WEBHOOKLIST', w.ListWebhooksRequest, w.ListWebhooksResponse),
+  unary('PingWebhook', 'WEBHOOKPING', w.WebhookRequest, w.PingWebhookResponse),
+  unary('ListAttempts', 'WEBHOOKLOG', w.WebhookRequest, w.ListAttemptsResponse),
 ]
 
 export const streamJobs: StreamMethod = {

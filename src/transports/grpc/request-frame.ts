@@ -199,10 +199,11 @@ function writeValue(field: Field, extents: Extents, bytes: Buffer, there: boolea
   const from = there ? (extents.from[field.no] as number) : 0
   const to = there ? (extents.to[field.no] as number) : 0
   const isKept = field.always || field.label === 'optional'
-  if (field.type === 'json') writeJson(field, bytes, from, to)
-  else if (field.type === 'string') {
+  if (field.type === 'json' || field.type === 'string') {
     if (from === to && !isKept) return false
-    writeText(field, bytes, from, to)
+    if (from === to && field.nullable) out.ascii('null')
+    else if (field.type === 'json') writeJson(field, bytes, from, to)
+    else writeText(field, bytes, from, to)
   } else {
     begin(bytes, from, there ? bytes.length : 0)
     return writeNumber(field, isKept, there)

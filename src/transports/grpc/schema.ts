@@ -21,7 +21,7 @@ export interface Field {
   readonly always: boolean
   /** A reply's: the line has `[COUNT]`. */
   readonly counted: boolean
-  /** A request's list: what an element that is 0 or empty stands for is `null`. */
+  /** A request's: what is 0 or empty stands for `null`, in a list each element. */
   readonly nullable: boolean
   /** In front of what is wrong with JSON. */
   readonly complaint: string

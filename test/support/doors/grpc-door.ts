@@ -50,6 +50,16 @@ const calls: Partial<Record<OpName, string>> = {
   CRON: 'AddCron',
   CRONLIST: 'ListCrons',
   CRONDELETE: 'DeleteCron',
+  WEBHOOKDELETE: 'DeleteWebhook',
+  WEBHOOKLIST: 'ListWebhooks',
+  WEBHOOKPING: 'PingWebhook',
+  WEBHOOKLOG: 'ListAttempts',
+}
+
+/** Two calls are one command of the wire. */
+function callOf({ cmd, id }: Command): string | undefined {
+  if (cmd !== 'WEBHOOK') return calls[cmd]
+  return id === undefined ? 'AddWebhook' : 'ChangeWebhook'
 }
 
 /** Fields of the wire that end in their unit here. */
@@ -58,7 +68,7 @@ const IN_MS = new Set(['delay', 'ttl', 'timeout', 'backoff', 'wait', 'lease'])
 /** What a uint64 is, which the client makes a string of. */
 const NUMBERS = new Set(
   `id ids created_at run_at started_at backoff ttl timeout depends_on token finished_at pending
-   processing dlq queued delayed next_run dropped at count`.split(/\s+/),
+   processing dlq queued delayed next_run dropped at count took_ms next_at`.split(/\s+/),
 )
 
 export class GrpcDoor implements DoorClient {
@@ -73,7 +83,7 @@ export class GrpcDoor implements DoorClient {
   }
 
   async run(command: Command): Promise<Outcome> {
-    const name = calls[command.cmd]
+    const name = callOf(command)
     if (name === undefined) throw new Error(`gRPC has no call for ${command.cmd}`)
     try {
       const message = await this.client.call(name, requestOf(command))
@@ -105,7 +115,9 @@ function requestOf({ cmd, ...fields }: Command): Value {
 function fieldsOf(fields: Value): Value {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => {
-      if (key === 'data' || key === 'result') return [key, Buffer.from(writeExact(value))]
+      if (key === 'data' || key === 'result' || key === 'headers')
+        return [key, Buffer.from(writeExact(value))]
+      if (value === null) return [key, '']
       if (key === 'results') return [key, (value as unknown[]).map((each) => resultOf(each))]
       if (key === 'tokens') return [key, (value as unknown[]).map((each) => each ?? 0)]
       if (key === 'state')
@@ -127,7 +139,9 @@ function plain(value: unknown, key = ''): unknown {
     return Object.fromEntries(fields.map(([name, each]) => [name, plain(each, name)]))
   }
   if (key === 'state') return String(value).slice(10).toLowerCase().replace('_', '-')
-  return NUMBERS.has(key) && typeof value === 'string' ? Number(value) : value
+  // Ids of webhooks and of deliveries are texts.
+  const isNumber = NUMBERS.has(key) && typeof value === 'string' && /^\d+$/.test(value)
+  return isNumber ? Number(value) : value
 }
 
 function fromMessage({ cmd, id }: Command, message: Value): Value {
@@ -160,6 +174,17 @@ function fromMessage({ cmd, id }: Command, message: Value): Value {
       }))
       return { queues }
     }
+    case 'WEBHOOK':
+      // ChangeWebhook does not repeat it.
+      return { id, ...rest }
+    case 'WEBHOOKLIST':
+      return { webhooks: (message['webhooks'] as Value[]).map(webhookOf) }
+    case 'WEBHOOKLOG': {
+      const none = { status: null, error: null, next_at: null }
+      return {
+        deliveries: (message['attempts'] as Value[]).map((tried) => ({ ...none, ...tried })),
+      }
+    }
     case 'ACKB':
       return { ids: [acked], ...refusals }
     case 'HEARTBEAT':
@@ -173,6 +198,10 @@ function fromMessage({ cmd, id }: Command, message: Value): Value {
 function jobOf(job: Value): Value {
   const { state, result, error, finished_at, ...rest } = job
   return { unique_key: null, progress_msg: null, ...rest }
+}
+
+function webhookOf({ headers, ...rest }: Value): Value {
+  return { queue: null, secret: null, reason: null, ...rest, headers: JSON.parse(String(headers)) }
 }
 
 function listedOf(job: Value): Value {

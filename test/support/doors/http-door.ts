@@ -19,7 +19,7 @@ import { readExact, writeExact } from './exact-json.ts'
 type Value = Record<string, unknown>
 
 interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Fields of the command between colons; what a path names is not in the body. */
   readonly path: string
   /** `data` of the answer, and what is beside it, as the wire has it. */
@@ -33,6 +33,7 @@ const nothing = (data: unknown): Value => {
   return {}
 }
 const itself = (data: Value): Value => data
+const named = (id: string): Value => ({ id })
 const counted = (data: number): Value => ({ ids: [data] })
 const counts = ({ count, ...rest }: Value): Value => ({ ids: [count], ...rest })
 
@@ -109,8 +110,14 @@ const routes: Partial<Record<OpName, (command: Command) => Route>> = {
   CRON: () => post('/crons/:name'),
   CRONLIST: () => get('/crons', (crons: Value[]) => ({ crons })),
   CRONDELETE: () => remove('/crons/:name', (was: boolean) => (was ? {} : null)),
-  WEBHOOK: () => post('/webhooks', (id: string) => ({ id })),
+  WEBHOOK: ({ id }) =>
+    id === undefined
+      ? post('/webhooks', named)
+      : { ...post('/webhooks/:id', named), method: 'PATCH' },
   WEBHOOKDELETE: () => remove('/webhooks/:id', (was: boolean) => (was ? {} : null)),
+  WEBHOOKLIST: () => get('/webhooks', (webhooks: Value[]) => ({ webhooks })),
+  WEBHOOKPING: () => post('/webhooks/:id/test', named),
+  WEBHOOKLOG: () => get('/webhooks/:id/deliveries', (deliveries: Value[]) => ({ deliveries })),
 }
 
 export class HttpDoor implements DoorClient {
@@ -129,7 +136,7 @@ export class HttpDoor implements DoorClient {
   async run(command: Command): Promise<Outcome> {
     const route = routes[command.cmd]?.(command)
     if (route === undefined) throw new Error(`HTTP has no route for ${command.cmd}`)
-    const isPost = route.method === 'POST'
+    const isPost = route.method === 'POST' || route.method === 'PATCH'
     const options: RequestOptions = {
       agent: this.agent,
       method: route.method,

@@ -5,7 +5,9 @@ import { limits } from '../../../../src/engine/limits.ts'
 import type { Refusal } from '../../../../src/engine/refusal.ts'
 import { refusals } from '../../../../src/engine/refusal.ts'
 import { Caller } from '../../../../src/transports/caller.ts'
+import { Consumers } from '../../../../src/transports/consumers/consumers.ts'
 import { Deliveries } from '../../../../src/transports/grpc/deliveries.ts'
+import type { Introduction } from '../../../../src/transports/grpc/introduction.ts'
 import { JobStream, prefetchOf } from '../../../../src/transports/grpc/job-stream.ts'
 import { Job } from '../../../../src/transports/grpc/messages.ts'
 import { readRequest } from '../../../../src/transports/grpc/request-frame.ts'
@@ -15,6 +17,8 @@ import { FakeGate } from '../../../support/fake-gate.ts'
 import { ManualDelay } from '../../../support/manual-delay.ts'
 
 const QUEUE = 'q'
+const NOW_MS = 1_700_000_000_000
+const nobody = { name: null, host: null, version: null, concurrency: 0, address: '10.0.0.1' }
 const FIRST_ID = 1000 * 32 + 5
 const idAt = (i: number): number => FIRST_ID + i * 32
 
@@ -23,6 +27,7 @@ class Bench {
   readonly time = new ManualDelay()
   readonly deliveries = new Deliveries()
   readonly log = new CapturedLog()
+  readonly consumers = new Consumers({ nowMs: () => NOW_MS })
   readonly written: Buffer[] = []
   /** Writes that flow control has not let pass. */
   readonly passing: (() => void)[] = []
@@ -30,13 +35,13 @@ class Bench {
   isReading = true
   readonly stream: JobStream
 
-  constructor(terms: { batch: number; prefetch: number }) {
+  constructor(terms: { batch: number; prefetch: number }, who: Introduction = nobody) {
     const caller = new Caller(this.gate, new Sessions({ worker: 0, incarnation: 1 }))
-    const { deliveries, log } = this
-    const services = { caller, deliveries, delay: this.time.delay, log }
+    const { deliveries, log, consumers } = this
+    const services = { caller, deliveries, delay: this.time.delay, log, consumers }
     this.stream = new JobStream(
       services,
-      { queue: QUEUE, ...terms },
+      { queue: QUEUE, ...terms, who },
       {
         write: (message, done) => {
           this.written.push(message)
@@ -95,12 +100,12 @@ describe('a stream of jobs', () => {
       [0, 1, 2, 3, 4, 5].map(idAt),
     )
     // A batch that was acknowledged makes one pull.
-    bench.deliveries.ended(idAt(2))
-    bench.deliveries.ended(idAt(3))
+    bench.deliveries.ended(idAt(2), true)
+    bench.deliveries.ended(idAt(3), true)
     await settled()
     expect(bench.counts()).toEqual([4, 3, 2])
-    bench.deliveries.ended(idAt(2))
-    bench.deliveries.ended(999)
+    bench.deliveries.ended(idAt(2), true)
+    bench.deliveries.ended(999, true)
     await settled()
     expect(bench.counts()).toEqual([4, 3, 2])
   })
@@ -111,7 +116,7 @@ describe('a stream of jobs', () => {
     bench.stream.start()
     await bench.serve(2)
     expect(bench.written).toHaveLength(2)
-    bench.deliveries.ended(idAt(0))
+    bench.deliveries.ended(idAt(0), true)
     bench.passing[0]?.()
     await settled()
     expect(bench.counts()).toEqual([2])
@@ -268,6 +273,31 @@ describe('a stream of jobs', () => {
       await settled()
       expect(bench.ends).toEqual([refusals.unavailable])
     })
+  })
+
+  it('is a consumer from its beginning to its end, with what it was given and has completed', async () => {
+    const who = { ...nobody, name: 'mailer', host: 'here', version: '1.2', concurrency: 3 }
+    const bench = new Bench({ batch: 3, prefetch: 3 }, who)
+    const info = {
+      ...{ id: 'mailer', queues: [QUEUE], host: 'here', version: '1.2', concurrency: 3 },
+      ...{ address: '10.0.0.1', last_heartbeat: NOW_MS, connections: 1, door: 'grpc' },
+    }
+    bench.stream.start()
+    expect(bench.consumers.list()).toEqual([{ ...info, active: 0, jobs_processed: 0 }])
+    await bench.serve(3)
+    expect(bench.consumers.list()).toEqual([{ ...info, active: 3, jobs_processed: 0 }])
+    bench.deliveries.ended(idAt(0), true)
+    bench.deliveries.ended(idAt(0), true)
+    bench.deliveries.ended(idAt(1), false)
+    expect(bench.consumers.list()).toEqual([{ ...info, active: 1, jobs_processed: 1 }])
+    bench.stream.close()
+    expect(bench.consumers.list()).toEqual([])
+  })
+
+  it('that has no name is listed under the number of its session', () => {
+    const bench = new Bench({ batch: 1, prefetch: 1 })
+    expect(bench.consumers.list()).toMatchObject([{ id: expect.stringMatching(/^grpc-\d+$/) }])
+    bench.stream.close()
   })
 
   it('has a prefetch within bounds', () => {

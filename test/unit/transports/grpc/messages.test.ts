@@ -24,6 +24,7 @@ import {
   requestFrame,
 } from '../../../../src/transports/grpc/request-frame.ts'
 import { jobStates, type Message } from '../../../../src/transports/grpc/schema.ts'
+import * as webhookMessages from '../../../../src/transports/grpc/webhook-messages.ts'
 
 interface ProtoField {
   readonly name: string
@@ -58,7 +59,8 @@ const reply = (call: string, schema: Message, line: string): Record<string, unkn
 
 describe('the messages of gRPC', () => {
   it('are those of the proto file', () => {
-    for (const message of Object.values(messages)) expectSame(message)
+    const all = { ...messages, ...webhookMessages }
+    for (const message of Object.values(all)) expectSame(message)
   })
 
   it('are all of the calls, each with its messages and its kind', () => {
@@ -166,6 +168,30 @@ describe('a request becomes a frame', () => {
     expect(text(requestFrame('ACKB', messages.AckBatchRequest, bytes))).toBe(
       '{"cmd":"ACKB","ids":[32,64],"tokens":[null,7],"results":[null,null]}\n',
     )
+  })
+
+  it('of a webhook has what is set, and null where what is set is empty', () => {
+    const schema = webhookMessages.ChangeWebhookRequest
+    const change = (fields: object): string =>
+      text(requestFrame('WEBHOOK', schema, bytesOf('ChangeWebhook', { id: 'wh_1', ...fields })))
+    expect(change({})).toBe('{"cmd":"WEBHOOK","id":"wh_1"}\n')
+    expect(change({ queue: '', secret: '', enabled: false, headers: Buffer.from('{ }') })).toBe(
+      '{"cmd":"WEBHOOK","id":"wh_1","queue":null,"secret":null,"headers":{ },"enabled":false}\n',
+    )
+    const bytes = bytesOf('AddWebhook', { url: 'u', events: ['*'], queue: '', secret: '' })
+    expect(text(requestFrame('WEBHOOK', webhookMessages.AddWebhookRequest, bytes))).toBe(
+      '{"cmd":"WEBHOOK","url":"u","events":["*"]}\n',
+    )
+    // Empty bytes that are sent all the same are no headers either.
+    const sent = Buffer.concat([bytes, Buffer.from([0x2a, 0])])
+    expect(text(requestFrame('WEBHOOK', webhookMessages.AddWebhookRequest, sent))).toBe(
+      '{"cmd":"WEBHOOK","url":"u","events":["*"]}\n',
+    )
+    const headers = Buffer.from('{},"url":"other"')
+    const smuggled = bytesOf('AddWebhook', { url: 'u', events: ['*'], headers })
+    expect(requestFrame('WEBHOOK', webhookMessages.AddWebhookRequest, smuggled)).toMatchObject({
+      code: 'invalid',
+    })
   })
 
   it('whatever the order of its bytes; of two of a kind the last one counts', () => {
