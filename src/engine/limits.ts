@@ -180,6 +180,8 @@ export const limits = {
   httpCheckEveryMs: 5000,
   httpKeepAliveMs: 72_000,
   httpRequestsPerSocketMax: 10_000,
+  /** Requests with an `Upgrade` that is not looked at: each leaves something behind at its connection. */
+  httpUpgradesPerSocketMax: 100,
   /** Nothing is read or written for so long: the connection is closed. Longer than any wait. */
   httpIdleMsMax: 90_000,
   /** Of anything but a batch. Twice the longest `data`: it may be indented. */

@@ -153,6 +153,18 @@ it('an upgrade to what is not spoken here is a request like any other, and its c
   expect((pulled.json.data as { data: string }[]).map(({ data }) => data)).toEqual(['h2c', 'h2c'])
 })
 
+it('a hundred upgrades to what is not spoken here are answered, and the last one ends its connection', async () => {
+  const wish =
+    'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'
+  const peer = open(wish)
+  for (let times = 1; times < 100; times++) {
+    await peer.answer('HTTP/1.1 200', times)
+    peer.send(wish)
+  }
+  const responses = readResponses(await peer.closed())
+  expect(responses.map(({ status }) => status)).toEqual(Array(100).fill(200))
+})
+
 it('an upgrade behind a request that waits for its answer is refused, and the answer comes first', async () => {
   const text = `GET /queues/before/jobs?timeout=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n${HANDSHAKE}`
   const peer = open(text)

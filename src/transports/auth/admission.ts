@@ -15,8 +15,11 @@ export class Admission<Connection> {
     this.usage = usage
   }
 
-  opened(connection: Connection): void {
+  /** False: it was open already, and nothing has changed. */
+  opened(connection: Connection): boolean {
+    if (this.holders.has(connection)) return false
     this.holders.set(connection, null)
+    return true
   }
 
   closed(connection: Connection): void {

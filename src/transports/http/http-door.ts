@@ -247,8 +247,8 @@ export class HttpDoor implements Door {
   private followConnections(server: Server): void {
     const { admission } = this.deps
     server.on(this.certificates === null ? 'connection' : 'secureConnection', (socket: Socket) => {
-      admission.opened(socket)
-      socket.once('close', () => admission.closed(socket))
+      // It may have come again: see not-upgraded.ts.
+      if (admission.opened(socket)) socket.once('close', () => admission.closed(socket))
     })
   }
 

@@ -4,10 +4,14 @@
 
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { limits } from '../../engine/limits.ts'
 
 const OF_THE_WISH = new Set(['upgrade', 'http2-settings'])
 
-/** For the server's `upgrade`. */
+/** How many there were on each connection. */
+const wishes = new WeakMap<Duplex, number>()
+
+/** For the server's `upgrade`. The last one that a connection may have is answered, and ends it. */
 export function notUpgraded(
   server: Server,
   { method, url, httpVersion, rawHeaders }: IncomingMessage,
@@ -22,6 +26,9 @@ export function notUpgraded(
     if (lower === 'connection') lines.push(`${name}: ${withoutWish(value)}`)
     else if (!OF_THE_WISH.has(lower)) lines.push(`${name}: ${value}`)
   }
+  const count = (wishes.get(socket) ?? 0) + 1
+  wishes.set(socket, count)
+  if (count >= limits.httpUpgradesPerSocketMax) lines.push('Connection: close')
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
   server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
 }
