@@ -67,7 +67,7 @@ export interface RunnerOptions {
   /** Follows jobs, for traces. */
   readonly watch?: JobWatch | undefined
   readonly webhooks: WebhookPorts
-  /** A shard has used half of its reserved sequences. */
+  /** A shard has used a good part of its reserved sequences. */
   reserve(shard: ShardId): void
   /** Where records are kept: replies wait there for the records they depend on. */
   readonly durable?: {
@@ -103,7 +103,11 @@ export class ShardRunner {
   constructor(options: RunnerOptions) {
     this.options = options
     const spareBytesMax = options.memoryBytesMax / SPARE_DIVISOR
-    this.spareMemory = new SpareMemory(PAGE_BYTES, spareBytesMax, EXTENT_BYTES_MAX)
+    this.spareMemory = new SpareMemory(
+      PAGE_BYTES,
+      spareBytesMax,
+      Math.min(EXTENT_BYTES_MAX, spareBytesMax),
+    )
     this.prefault = new Prefault(this.spareMemory)
   }
 
@@ -432,7 +436,7 @@ export class ShardRunner {
   }
 
   private memoryBytes(): number {
-    let bytes = this.spareMemory.bytes
+    let bytes = this.spareMemory.boundBytes
     for (const { state } of this.owned) {
       const { payloads, jobs, outbox } = state
       bytes += payloads.heldBytes + jobs.pageCount * PAGE_BYTES + jobs.rareBytes + outbox.bytes

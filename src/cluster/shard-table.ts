@@ -14,14 +14,12 @@ import type { Seq, ShardId } from '../engine/job-id.ts'
 import { limits } from '../engine/limits.ts'
 import { fillGaps, NOBODY, surpluses } from './assignment.ts'
 
-/**
- * Half of it lasts 30 ms at the rate at which one shard can take batches (16 million jobs a second): the time to get the
- * next one. Four seconds of the calendar: what a new owner skips of its predecessor's grant is soon caught up with.
- */
-const BLOCK_MIN: Seq = 2 ** 20
-const BLOCK_MAX: Seq = 2 ** 23
-/** A shard that comes back for more sooner than this gets twice as much. */
+/** Half a second of the calendar: what a new owner skips of its predecessor's grant is soon caught up with. */
+const BLOCK_MIN: Seq = 2 ** 17
+const BLOCK_MAX: Seq = 2 ** 22
+/** A shard that comes back for more sooner than this gets so many times as much: it takes up to 16 million jobs a second. */
 const BLOCK_MS_MIN = 250
+const BLOCK_GROWTH = 8
 const SEQUENCES_PER_SECOND = 2 ** 18
 const FIRST_DAY_MS = Date.UTC(2026, 0, 1)
 
@@ -90,7 +88,7 @@ export class ShardTable {
     if (this.owners[shard] !== worker) return
     const block = this.blocks[shard] as Seq
     const isSoon = nowMs - (this.grantedAtMs[shard] as number) < BLOCK_MS_MIN
-    this.blocks[shard] = isSoon ? Math.min(block * 2, BLOCK_MAX) : block
+    this.blocks[shard] = isSoon ? Math.min(block * BLOCK_GROWTH, BLOCK_MAX) : block
     this.grantedAtMs[shard] = nowMs
     this.reservedTos[shard] = this.reservedTo(shard) + (this.blocks[shard] as Seq)
     this.version++

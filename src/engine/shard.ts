@@ -63,6 +63,7 @@ import { type OutgoingEvent, WEBHOOK_HOME } from './webhooks.ts'
 
 /** Turns between two looks at sparse slabs: enough for one that is dying to lose something. */
 const TIDY_EVERY = 4
+const WANTED_DIVISOR = 8
 
 type Handler = (ctx: ShardContext, command: Command, reply: Reply, holder: number) => void
 
@@ -121,7 +122,7 @@ export class Shard {
     this.id = id
     this.state = state
     this.ctx = new ShardContext(state, ports, seqLimit)
-    this.seqsWantedFrom = halfWay(firstSeq, seqLimit)
+    this.seqsWantedFrom = wantedFrom(firstSeq, seqLimit)
   }
 
   /** Goes on with a state that was restored, as soon as `ownedFrom` has said for whom. Nobody waits for a job. */
@@ -145,7 +146,7 @@ export class Shard {
   ): void {
     this.ctx.nowMs = nowMs
     this.ctx.record.owned(firstSeq, firstToken)
-    this.seqsWantedFrom = halfWay(this.state.nextSeq, this.ctx.seqLimit)
+    this.seqsWantedFrom = wantedFrom(this.state.nextSeq, this.ctx.seqLimit)
     for (const holder of this.state.holders.holders()) {
       if (!isHolderAlive(holder)) holderClosed(this.ctx, holder)
     }
@@ -299,14 +300,14 @@ export class Shard {
     failClearings(this.ctx)
   }
 
-  /** Half of the last grant of sequences is used. */
+  /** A good part of the last grant of sequences is used. */
   wantsSequences(): boolean {
     return this.state.nextSeq >= this.seqsWantedFrom
   }
 
   raiseSeqLimit(seqLimit: Seq): void {
     if (seqLimit <= this.ctx.seqLimit) return
-    this.seqsWantedFrom = halfWay(this.ctx.seqLimit, seqLimit)
+    this.seqsWantedFrom = wantedFrom(this.ctx.seqLimit, seqLimit)
     this.ctx.seqLimit = seqLimit
   }
 
@@ -338,6 +339,7 @@ export class Shard {
   }
 }
 
-function halfWay(from: Seq, to: Seq): Seq {
-  return to - Math.floor((to - from) / 2)
+/** Early: the next grant must be there before this one is used up, which may be in 8 ms. */
+function wantedFrom(from: Seq, to: Seq): Seq {
+  return from + Math.ceil((to - from) / WANTED_DIVISOR)
 }

@@ -53,6 +53,14 @@ export class SpareMemory<Page extends Piece> {
     return this.bytesMax - this.bytes
   }
 
+  /**
+   * What counts as memory in use. What is kept beyond the bound does not: it is there for the next job, and who
+   * takes it makes this process no larger.
+   */
+  get boundBytes(): number {
+    return Math.min(this.bytes, this.bytesMax)
+  }
+
   get slabCount(): number {
     return this.slabs.length
   }

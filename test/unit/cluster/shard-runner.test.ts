@@ -258,16 +258,15 @@ describe('a shard runner', () => {
     expect(state()).toBe('waiting')
   })
 
-  it('asks once for more sequences when half are used, and again when it got them or the shard anew', () => {
-    runner.own(3, 1, 7)
-    bench.push(3)
+  it('asks once for more sequences when an eighth is used, and again when it got them or the shard anew', () => {
+    runner.own(3, 1, 17)
     bench.push(3)
     expect(bench.reserved).toEqual([])
     bench.push(3)
     bench.push(3)
     expect(bench.reserved).toEqual([3])
-    runner.reserved(3, 11)
-    for (let i = 0; i < 3; i++) bench.push(3)
+    runner.reserved(3, 33)
+    for (let i = 0; i < 14; i++) bench.push(3)
     expect(bench.reserved).toEqual([3])
     bench.push(3)
     expect(bench.reserved).toEqual([3, 3])

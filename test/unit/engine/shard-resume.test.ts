@@ -199,11 +199,11 @@ describe('sequences and tokens that the owner before may have given out', () => 
     expect(state().gaps.all()).toEqual([2, 100])
   })
 
-  it('are wanted anew when half of the grant is used', () => {
+  it('are wanted anew when an eighth of the grant is used', () => {
     q = new EngineHarness({ seqLimit: 100 })
     crashFor(0, { skipped: 60 })
     expect(q.shards[SHARD]?.wantsSequences()).toBe(false)
-    for (let i = 0; i < 19; i++) q.push(here)
+    for (let i = 0; i < 4; i++) q.push(here)
     expect(q.shards[SHARD]?.wantsSequences()).toBe(false)
     q.push(here)
     expect(q.shards[SHARD]?.wantsSequences()).toBe(true)

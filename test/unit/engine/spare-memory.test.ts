@@ -48,6 +48,7 @@ describe('spare memory', () => {
     for (const slab of first) spare.giveSlab(slab)
     expect(spare.bytes).toBe(60 * MIB)
     expect(spare.room).toBeLessThan(0)
+    expect(spare.boundBytes).toBe(8 * MIB)
     const again = spare.takeSlab(1, false) as Buffer
     expect(again.buffer).toBe(kept.buffer)
     spare.giveSlab(kept)
