@@ -66,6 +66,7 @@ interface Hearing {
   readonly kinds: Map<string, number>
   /** The last number that it was told. */
   at: number
+  isOver: boolean
 }
 
 export interface ChronicleDeps {
@@ -97,6 +98,7 @@ export class Chronicle implements NoteSink {
   private allowedAtMs = 0
   /** Nobody who hears can keep up. */
   private isStuck = false
+  private isEnding = false
   private sweepTimer: NodeJS.Timeout | null = null
   private againTimer: NodeJS.Timeout | null = null
 
@@ -119,7 +121,7 @@ export class Chronicle implements NoteSink {
     this.begin()
     let hearing = this.hearings.get(hearer)
     if (hearing === undefined) {
-      hearing = { kinds: new Map(), at: this.floor }
+      hearing = { kinds: new Map(), at: this.floor, isOver: false }
       this.hearings.set(hearer, hearing)
     }
     if (kinds === 0) hearing.kinds.delete(queue)
@@ -169,14 +171,14 @@ export class Chronicle implements NoteSink {
       this.saySkipped()
       someWait = this.tellAll()
     }
+    if (this.isEnding) this.tellOver()
     if (someWait) this.againTimer ??= setTimeout(() => this.tellAgain(), AGAIN_MS)
   }
 
-  /** This worker ends, and its shards have told everything. */
+  /** This worker ends, and its shards have told everything. Who comes to hear it now is told that, too. */
   end(): void {
+    this.isEnding = true
     this.turnEnded()
-    for (const [hearer, { at }] of this.hearings) if (at === this.head) hearer.over()
-    this.stop()
   }
 
   stop(): void {
@@ -333,6 +335,14 @@ export class Chronicle implements NoteSink {
       else low = middle + 1
     }
     return low
+  }
+
+  private tellOver(): void {
+    for (const [hearer, hearing] of this.hearings) {
+      if (hearing.isOver || hearing.at < this.head) continue
+      hearing.isOver = true
+      hearer.over()
+    }
   }
 
   private tellAgain(): void {

@@ -214,6 +214,11 @@ export class Exchange implements Gate {
   /** Everything recorded here is durable, and its shards are free: then this worker may end. */
   async handOverAll(): Promise<void> {
     await this.keeper?.stop()
+    this.endEvents()
+  }
+
+  /** Its shards are elsewhere: there will be no more events of this worker. */
+  endEvents(): void {
     this.chronicle.end()
     this.turn.flushNow()
   }

@@ -127,7 +127,15 @@ export class Feeds implements Feed {
 
   /** For `OwnHearer`. */
   ownPosition(position: FeedPosition): void {
-    this.positioned(this.own, position)
+    if (!this.own.isOver) this.positioned(this.own, position)
+  }
+
+  /** For `OwnHearer`. */
+  ownOver(): void {
+    const { own } = this
+    if (own.isOver) return
+    own.isOver = true
+    if (own.stream !== null) this.listener?.ended(own.stream, true)
   }
 
   /** Nothing is heard any more: what still comes is of no use, and the next time everybody is asked anew. */
@@ -220,5 +228,7 @@ class OwnHearer implements Hearer {
     this.feeds.listener?.broken(stream, seq)
   }
 
-  over(): void {}
+  over(): void {
+    this.feeds.ownOver()
+  }
 }

@@ -172,6 +172,8 @@ class WorkerProcess {
   }
 
   private evacuate(): void {
+    // It owns nothing any more: whoever hears its events, here too, can be told that these were all.
+    this.exchange.endEvents()
     this.listeners.evacuate().then(() => tellPrimary({ kind: 'evacuated' }), this.die)
   }
 

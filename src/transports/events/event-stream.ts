@@ -228,7 +228,7 @@ export class EventStream {
     const parts: string[] = []
     for (const known of this.known.all()) {
       const seq = had.get(known) ?? 0
-      parts.push(partOf(known.name, seq, known.endedMs !== null && seq >= known.at))
+      parts.push(partOf(known.name, seq, known.isAll(seq)))
     }
     return joinParts(parts)
   }

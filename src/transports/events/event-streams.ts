@@ -127,7 +127,13 @@ export class EventStreams implements FeedListener {
   /** Every stream ends, as far as it is; there are no new ones. */
   drain(): void {
     this.isDraining = true
-    for (const stream of [...this.streams]) this.cut(stream, 'draining')
+    const nowMs = this.deps.clock.nowMs()
+    const shared: Shared = new Map()
+    for (const stream of [...this.streams]) {
+      // What is left, so that the client comes back with the id of all that this worker had.
+      if (stream.hasWork && stream.hasRoom) stream.advance(shared, nowMs)
+      this.cut(stream, 'draining')
+    }
   }
 
   // ── FeedListener ──────────────────────────────────────────────────────────
@@ -228,7 +234,7 @@ export class EventStreams implements FeedListener {
 
   private hadAll(): Map<Known, number> {
     const had = new Map<Known, number>()
-    for (const each of this.known.all()) had.set(each, Math.max(each.at, each.opened))
+    for (const each of this.known.all()) had.set(each, each.end)
     return had
   }
 
@@ -315,9 +321,11 @@ export class EventStreams implements FeedListener {
 
 /** From where on a client that was at `place` is told this stream. */
 function placeIn(known: Known, place: Place | undefined): { seq: number; isWhole: boolean } {
-  const end = Math.max(known.at, known.opened)
+  const { end } = known
+  // The worker has ended, which may not have been heard here yet.
+  if (place?.isAll) return { seq: Math.max(place.seq, end), isWhole: true }
   // It is younger than the client's last event, so all of it is new.
-  const seq = place?.isAll ? end : Math.min(place?.seq ?? 0, end)
+  const seq = Math.min(place?.seq ?? 0, end)
   const isThere = seq >= Math.max(known.floor, known.brokenAt)
   // A place that the stream has not come to is none of ours.
   const isReal = place === undefined ? known.isComplete : place.seq <= end

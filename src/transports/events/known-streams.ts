@@ -35,6 +35,16 @@ export class Known {
     return this.endedMs !== null || this.at >= this.opened
   }
 
+  /** The last number that is here, or on its way. */
+  get end(): number {
+    return Math.max(this.at, this.opened)
+  }
+
+  /** Nothing comes after that number. It may have been heard at another worker, before it is here. */
+  isAll(seq: number): boolean {
+    return this.endedMs === null ? seq > this.end : seq >= this.at
+  }
+
   get part(): string {
     return partOf(this.name, this.at, this.endedMs !== null)
   }

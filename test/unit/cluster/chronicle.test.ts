@@ -184,5 +184,12 @@ describe('the chronicle of a worker', () => {
     chronicle.end()
     expect(quick.seen).toEqual(['1 q last', 'over'])
     expect(slow.seen).toEqual([])
+    // Who is behind, or comes now, is told as soon as it has everything; nobody is told twice.
+    const late = new FakeHearer()
+    chronicle.hear(late, ALL_QUEUES, 255)
+    slow.hasRoom = true
+    chronicle.turnEnded()
+    chronicle.end()
+    for (const { seen } of [quick, slow, late]) expect(seen).toEqual(['1 q last', 'over'])
   })
 })

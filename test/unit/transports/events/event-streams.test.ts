@@ -224,6 +224,47 @@ describe('the event streams of a worker', () => {
     }
   })
 
+  it('come back from a worker that ends, whole, wherever its end is not known yet', () => {
+    const [ending, other] = [feed.stream(0, 1000, false), feed.stream(1, 2000, false)]
+    const sink = new FakeSink()
+    open(sink)
+    for (const text of ['a1', 'a2']) feed.tell(ending, text)
+    feed.tell(other, 'b1')
+    feed.end(ending, true)
+    // Its turn has not come when the worker closes its streams.
+    expect(sink.jobs).toEqual([])
+    streams.drain()
+    expect(sink.jobs).toEqual(['a1', 'a2', 'b1'])
+    const { lastId } = sink
+
+    // At a worker that is still being told what that one had.
+    feed.streams.push(ending)
+    streams = newStreams()
+    const behind = new FakeSink()
+    const stream = open(behind, lastId)
+    feed.retell(ending, 1, 'a1')
+    feed.retell(other, 1, 'b1')
+    feed.retell(ending, 2, 'a2')
+    feed.tell(other, 'b2')
+    run()
+    expect(behind.jobs).toEqual(['b2'])
+    streams.close(stream)
+
+    // And at one that has never heard of it.
+    feed.end(ending, true)
+    for (const [id, due] of [
+      [lastId, ['b2']],
+      [behind.lastId, []],
+    ] as const) {
+      streams = newStreams()
+      const stranger = new FakeSink()
+      open(stranger, id)
+      for (const [index, text] of ['b1', 'b2'].entries()) feed.retell(other, index + 1, text)
+      run()
+      expect(stranger.jobs).toEqual(due)
+    }
+  })
+
   it('are told what is gone when they come back too late', () => {
     const stream = feed.stream(0)
     const keeper = new FakeSink()
