@@ -30,6 +30,7 @@ import type { ClusterFigures } from './cluster-figures.ts'
 import type { DurableOptions, Keeper } from './durable-options.ts'
 import { Feeds } from './feeds.ts'
 import { Gathers } from './gather.ts'
+import { GiveBacks } from './give-backs.ts'
 import type { TableMessage } from './ipc.ts'
 import type { Link } from './link.ts'
 import { Links, linkPath } from './links.ts'
@@ -93,6 +94,7 @@ export class Exchange implements Gate {
   private readonly mails: Mail
   private readonly subscriptions: Subscriptions
   private readonly chronicle: Chronicle
+  private readonly giveBacks: GiveBacks
   private readonly peers = new Set<Peer>()
   private readonly server: Server
   /** Shard → epoch in which this worker gave it back. */
@@ -100,9 +102,6 @@ export class Exchange implements Gate {
   private readonly reservedTo = new Map<ShardId, number>()
   /** Of the primary, the newest one. */
   private table: TableMessage | null = null
-  private unwritten: Unwritten[] = []
-  /** Of shards that nobody serves at the moment: until somebody does. */
-  private homeless: Unwritten[] = []
   private draining = false
 
   constructor(options: ExchangeOptions) {
@@ -145,6 +144,13 @@ export class Exchange implements Gate {
       },
       whenSent: (done) => (hold === null ? done() : hold.whenSent(done)),
       codec,
+    })
+    this.giveBacks = new GiveBacks({
+      routes,
+      runner,
+      turn: this.turn,
+      isDurable: durable !== null,
+      linkTo: (to) => links.to(to),
     })
     const { gathers } = this
     this.surveys = new Surveys({
@@ -203,7 +209,7 @@ export class Exchange implements Gate {
       shardsServed: routes.served(),
       epochs: table?.epochs ?? [],
       links: links.figures(),
-      homelessJobs: this.homeless.reduce((sum, { seqs }) => sum + seqs.length, 0),
+      homelessJobs: this.giveBacks.homelessJobs,
     }
   }
 
@@ -251,10 +257,8 @@ export class Exchange implements Gate {
     this.ran()
   }
 
-  /** At the end of the turn: a reply fails within a call of the runner, which is not re-entered. */
   giveBack(unwritten: Unwritten): void {
-    this.unwritten.push(unwritten)
-    this.turn.schedule()
+    this.giveBacks.add(unwritten)
   }
 
   sessionClosed(session: Session): void {
@@ -299,7 +303,7 @@ export class Exchange implements Gate {
     this.subscriptions.ownersChanged()
     this.feed.ownersChanged()
     this.moves.ownersChanged()
-    this.retryHomeless()
+    this.giveBacks.ownersChanged()
     this.router.retryHeld()
     runner.askAgain()
     this.ran()
@@ -385,11 +389,8 @@ export class Exchange implements Gate {
   }
 
   ran(): void {
-    const { unwritten, runner } = this
-    if (unwritten.length > 0) {
-      this.unwritten = []
-      for (const each of unwritten) this.giveBackNow(each)
-    }
+    const { runner } = this
+    this.giveBacks.turnEnded()
     this.mails.deliver(runner)
     runner.handOver()
     this.keeper?.look()
@@ -450,24 +451,6 @@ export class Exchange implements Gate {
     for (const shard of shards) this.givenBack.set(shard, this.table?.epochs[shard] ?? 0)
   }
 
-  private giveBackNow(unwritten: Unwritten): void {
-    const { routes, runner, links, keeper } = this
-    const owner = routes.ownerOf(unwritten.shard)
-    if (owner === routes.me) return runner.giveBack(unwritten)
-    const link = owner === NOBODY ? null : links.to(owner)
-    if (link !== null) link.giveBack(unwritten)
-    // In memory, jobs without an owner are gone anyway.
-    else if (keeper !== null) this.homeless.push(unwritten)
-  }
-
-  /** Some of them may be served again. */
-  private retryHomeless(): void {
-    if (this.homeless.length === 0) return
-    this.unwritten.push(...this.homeless)
-    this.homeless = []
-    this.turn.schedule()
-  }
-
   private notGivenBack({ grants }: TableMessage): ShardId[] {
     return grants.map(({ shard }) => shard).filter((shard) => !this.givenBack.has(shard))
   }
@@ -477,7 +460,7 @@ export class Exchange implements Gate {
     if (this.table === null) return
     this.updateRoutes(this.table)
     this.mails.ownersChanged()
-    this.retryHomeless()
+    this.giveBacks.ownersChanged()
     this.router.retryHeld()
     this.turn.schedule()
   }

@@ -19,7 +19,16 @@ import { evolvePushed, type Pushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
 import * as webhook from './evolve/webhook-changed.ts'
 import type { JobId, Seq } from './job-id.ts'
-import { INT_STRIDE, IntColumn, JobFlag, NUM_STRIDE, NumColumn } from './job-table.ts'
+import {
+  INT_STRIDE,
+  IntColumn,
+  JobFlag,
+  NUM_STRIDE,
+  NumColumn,
+  RECORDED_INTS,
+  TEXT_STRIDE,
+  TextColumn,
+} from './job-table.ts'
 import type { CronTick, RecordLog, SeqList } from './ports.ts'
 import type { Queue } from './queue.ts'
 import { RecordWriter } from './record-bytes.ts'
@@ -364,11 +373,13 @@ export class Recorder {
    */
   private writePushed(pushed: Pushed): Buffer {
     const { table, count, rows } = pushed
-    const ints = new Int32Array(count * INT_STRIDE)
+    const ints = new Int32Array(count * RECORDED_INTS)
     const nums = new Float64Array(table.flagsSeen === 0 ? 0 : count * NUM_STRIDE)
     for (let i = 0; i < count; i++) {
       const from = rows === null ? i : (rows[i] as number)
-      ints.set(table.ints.subarray(from * INT_STRIDE, (from + 1) * INT_STRIDE), i * INT_STRIDE)
+      const at = i * RECORDED_INTS
+      ints.set(table.ints.subarray(from * INT_STRIDE, (from + 1) * INT_STRIDE), at)
+      ints.set(table.texts.subarray(from * TEXT_STRIDE, (from + 1) * TEXT_STRIDE), at + INT_STRIDE)
       if (nums.length === 0) continue
       nums.set(table.nums.subarray(from * NUM_STRIDE, (from + 1) * NUM_STRIDE), i * NUM_STRIDE)
     }
@@ -385,7 +396,7 @@ export class Recorder {
 /** Cells whose flag is not set hold what some earlier frame left there: a record says nothing of that. */
 function clearUnset(ints: Int32Array, nums: Float64Array, count: number): void {
   for (let row = 0; row < count; row++) {
-    const at = row * INT_STRIDE
+    const at = row * RECORDED_INTS
     const flags = ints[at + IntColumn.flags] as number
     if ((flags & JobFlag.priority) === 0) ints[at + IntColumn.priority] = 0
     for (const [column, bit] of optionalExtents) {
@@ -402,7 +413,7 @@ function clearUnset(ints: Int32Array, nums: Float64Array, count: number): void {
 function regionOf(ints: Int32Array, count: number, bytesEnd: number): { from: number; to: number } {
   let from = Number.MAX_SAFE_INTEGER
   let to = 0
-  for (let at = 0; at < count * INT_STRIDE; at += INT_STRIDE) {
+  for (let at = 0; at < count * RECORDED_INTS; at += RECORDED_INTS) {
     from = Math.min(from, (ints[at + IntColumn.dataFrom] as number) - 1)
     to = Math.max(to, (ints[at + IntColumn.dataTo] as number) + 1)
     const flags = ints[at + IntColumn.flags] as number
@@ -415,13 +426,13 @@ function regionOf(ints: Int32Array, count: number, bytesEnd: number): { from: nu
   return { from: Math.max(0, from), to: Math.min(to, bytesEnd) }
 }
 
-/** Column of an extent's start, or of a number, and the flag that makes it valid. */
+/** Column, in the record, of an extent's start, or of a number, and the flag that makes it valid. */
 type OptionalCells = readonly (readonly [column: number, flag: number])[]
 
 const optionalExtents: OptionalCells = [
-  [IntColumn.keyFrom, JobFlag.uniqueKey],
-  [IntColumn.dependsFrom, JobFlag.dependsOn],
-  [IntColumn.tagsFrom, JobFlag.tags],
+  [INT_STRIDE + TextColumn.keyFrom, JobFlag.uniqueKey],
+  [INT_STRIDE + TextColumn.dependsFrom, JobFlag.dependsOn],
+  [INT_STRIDE + TextColumn.tagsFrom, JobFlag.tags],
 ]
 
 const optionalNumbers: OptionalCells = [

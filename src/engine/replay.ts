@@ -9,7 +9,14 @@ import { evolveHolderRenamed, evolveLeaseExtended, evolvePulled } from './evolve
 import { evolvePushed } from './evolve/pushed.ts'
 import * as run from './evolve/run-ended.ts'
 import * as webhook from './evolve/webhook-changed.ts'
-import { INT_STRIDE, IntColumn, JobTable, NUM_STRIDE } from './job-table.ts'
+import {
+  INT_STRIDE,
+  IntColumn,
+  JobTable,
+  NUM_STRIDE,
+  RECORDED_INTS,
+  TEXT_STRIDE,
+} from './job-table.ts'
 import { limits } from './limits.ts'
 import type { SeqList } from './ports.ts'
 import { RecordReader } from './record-bytes.ts'
@@ -249,9 +256,15 @@ export class Replay {
     const ints = r.raw()
     const nums = r.raw()
     const bytes = r.raw()
-    for (let i = 0; i < count * INT_STRIDE; i++) {
-      const value = ints.readInt32LE(i * 4)
-      table.ints[i] = isExtent(i % INT_STRIDE) ? value - shift : value
+    for (let row = 0; row < count; row++) {
+      const at = row * RECORDED_INTS
+      const cell = (column: number): number => ints.readInt32LE((at + column) * 4)
+      for (let i = 0; i < INT_STRIDE; i++) {
+        table.ints[row * INT_STRIDE + i] = isExtent(i) ? cell(i) - shift : cell(i)
+      }
+      for (let i = 0; i < TEXT_STRIDE; i++) {
+        table.texts[row * TEXT_STRIDE + i] = cell(INT_STRIDE + i) - shift
+      }
     }
     for (let i = 0; i < nums.length / 8; i++) table.nums[i] = nums.readDoubleLE(i * 8)
     if (nums.length !== 0 && nums.length !== count * NUM_STRIDE * 8) {
@@ -261,9 +274,9 @@ export class Replay {
   }
 }
 
-/** Columns 2 and 3 of a row are flags and priority, all others are offsets into the frame. */
+/** An offset into the frame. */
 function isExtent(column: number): boolean {
-  return column !== 2 && column !== 3
+  return column === IntColumn.dataFrom || column === IntColumn.dataTo
 }
 
 function limitOrNull(value: number): number | null {

@@ -20,10 +20,7 @@ const server = new SharedServer({
 })
 const http = (): HttpClient => new HttpClient(server.process.httpPort)
 const grpc = (): GrpcClient =>
-  new GrpcClient(
-    Number(server.process.find('ready')?.['grpcPort']),
-    new Metadata(),
-  ).closeAfterTest()
+  new GrpcClient(server.process.grpcPort, new Metadata()).closeAfterTest()
 
 afterEach(async () => {
   expect(await (await server.client()).ask({ cmd: 'STATS' })).toMatchObject({ ok: true })

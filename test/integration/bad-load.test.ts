@@ -18,10 +18,7 @@ const DOORS = { HTTP: '1', HTTP_PORT: '0', GRPC: '1', GRPC_PORT: '0' }
 const server = new SharedServer({ ...DOORS, WORKERS: '1' })
 const http = (): HttpClient => new HttpClient(server.process.httpPort)
 const grpc = (): GrpcClient =>
-  new GrpcClient(
-    Number(server.process.find('ready')?.['grpcPort']),
-    new Metadata(),
-  ).closeAfterTest()
+  new GrpcClient(server.process.grpcPort, new Metadata()).closeAfterTest()
 
 it('83 subscriptions of a connection are a thousand at most, and the others go on', async () => {
   const bystander = await server.client()
@@ -165,7 +162,7 @@ describe('a token that is revoked', () => {
     const headers = { authorization: 'Bearer token-gone' }
     const metadata = new Metadata()
     metadata.set('authorization', headers.authorization)
-    const calls = new GrpcClient(Number(guarded.find('ready')?.['grpcPort']), metadata)
+    const calls = new GrpcClient(guarded.grpcPort, metadata)
     const line = await clientOf(guarded)
     await line.ok({ cmd: 'AUTH', token: 'token-gone' })
     line.send({ cmd: 'PULL', queue: 'revoked' })

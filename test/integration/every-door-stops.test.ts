@@ -61,7 +61,7 @@ async function openStreams(server: ServerProcess, unix: string): Promise<Streams
   for (let n = 0; n < 2; n++) {
     streams.sse.push(await EventClient.open({ port: server.httpPort }))
     streams.webSockets.push(await openWebSocket(server))
-    const client = new GrpcClient(Number(server.find('ready')?.['grpcPort']), new Metadata())
+    const client = new GrpcClient(server.grpcPort, new Metadata())
     const metadata = new Metadata()
     metadata.set('queue', STREAMED)
     metadata.set('prefetch', '2')

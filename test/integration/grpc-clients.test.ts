@@ -11,12 +11,10 @@ import { databaseSettings, kill, startDurable } from '../support/durable-server.
 import { eventually } from '../support/eventually.ts'
 import { type Fields, GrpcClient } from '../support/grpc-client.ts'
 import { callMessage, RawCall } from '../support/grpc-raw.ts'
-import type { ServerProcess } from '../support/server-process.ts'
 import { SharedServer } from '../support/shared-server.ts'
 
 const GRPC = { GRPC: '1', GRPC_PORT: '0', WORKERS: '2', GRPC_REFLECTION: '1' }
 const WITHIN_MS = 10_000
-const portOf = (server: ServerProcess): number => Number(server.find('ready')?.['grpcPort'])
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (bytes: unknown): string => new TextDecoder().decode(bytes as Uint8Array)
 
@@ -28,8 +26,10 @@ describe('a client of another maker', () => {
   const server = new SharedServer(GRPC)
 
   it('makes the calls that reflection tells it of', async () => {
-    const service = await reflected(portOf(server.process))
-    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${portOf(server.process)}` })
+    const service = await reflected(server.process.grpcPort)
+    const transport = createGrpcTransport({
+      baseUrl: `http://127.0.0.1:${server.process.grpcPort}`,
+    })
     const client = createClient(service, transport) as Client<DescService>
     const calls = client as unknown as Calls
     const streams = client as unknown as Streams
@@ -75,7 +75,7 @@ describe('gRPC with PostgreSQL', () => {
   it('keeps what it has answered, and gives back what streams held, over kill -9', async () => {
     const settings = { ...GRPC, ...(await databaseSettings()) }
     const first = await startDurable(settings)
-    const client = new GrpcClient(portOf(first), new Metadata()).closeAfterTest()
+    const client = new GrpcClient(first.grpcPort, new Metadata()).closeAfterTest()
     const queue = 'kept'
     const jobs = Array.from({ length: 5 }, (_, i) => ({ data: Buffer.from(`{"n":${i}}`) }))
     const { ids } = (await client.call('PushBatch', { queue, jobs })) as { ids: string[] }
@@ -86,7 +86,7 @@ describe('gRPC with PostgreSQL', () => {
     await kill(first)
     await flow.ended
     const second = await startDurable(settings)
-    const other = new GrpcClient(portOf(second), new Metadata()).closeAfterTest()
+    const other = new GrpcClient(second.grpcPort, new Metadata()).closeAfterTest()
     await eventually('the jobs are read', WITHIN_MS, async () => {
       const { state } = await other.call('GetState', { id: ids[0] })
       return state === 'JOB_STATE_COMPLETED'
@@ -106,7 +106,7 @@ describe('a server whose workers are replaced', () => {
   it('answers every call, and streams that are opened again get every job', async () => {
     const server = await startDurable({ ...GRPC, ...(await databaseSettings()) })
     const [producer, consumer] = [1, 2].map(() => {
-      return new GrpcClient(portOf(server), new Metadata()).closeAfterTest()
+      return new GrpcClient(server.grpcPort, new Metadata()).closeAfterTest()
     }) as [GrpcClient, GrpcClient]
     const queue = 'replaced'
     const metadata = new Metadata()

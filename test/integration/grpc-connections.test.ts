@@ -15,11 +15,10 @@ const DOORS = { GRPC: '1', GRPC_PORT: '0', HTTP: '1', HTTP_PORT: '0' }
 const WITHIN_MS = 30_000
 const STATS = '/flashq.QueueService/Stats'
 const EMPTY = callMessage(Buffer.alloc(0))
-const portOf = (server: ServerProcess): number => Number(server.find('ready')?.['grpcPort'])
 
 /** A connection whose limits both sides know of. */
 async function opened(server: ServerProcess): Promise<ClientHttp2Session> {
-  const session = connect(`http://127.0.0.1:${portOf(server)}`)
+  const session = connect(`http://127.0.0.1:${server.grpcPort}`)
   session.on('error', () => undefined)
   onTestFinished(() => session.destroy())
   await new Promise((resolve) => session.once('remoteSettings', resolve))
@@ -60,7 +59,7 @@ function reset(session: ClientHttp2Session): void {
 }
 
 const serves = async (server: ServerProcess): Promise<void> => {
-  const { status: how } = await new RawCall(portOf(server)).send(STATS, [EMPTY])
+  const { status: how } = await new RawCall(server.grpcPort).send(STATS, [EMPTY])
   expect(how).toBe(status.OK)
 }
 
@@ -81,7 +80,7 @@ describe('connections', () => {
     const server = await startServer({ ...DOORS, WORKERS: '1', CONNECTIONS_MAX: '3' })
     const sessions = await Promise.all(Array.from({ length: 3 }, () => opened(server)))
     for (let i = 0; i < 4; i++) {
-      const socket = connectTcp(portOf(server), '127.0.0.1')
+      const socket = connectTcp(server.grpcPort, '127.0.0.1')
       socket.on('error', () => undefined)
       socket.resume()
       await new Promise((resolve) => socket.once('close', resolve))

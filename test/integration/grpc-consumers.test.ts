@@ -17,14 +17,13 @@ interface Consumer {
 
 describe('a consumer over gRPC', () => {
   const server = new SharedServer({ GRPC: '1', GRPC_PORT: '0', HTTP: '1', HTTP_PORT: '0' })
-  const port = (): number => Number(server.process.find('ready')?.['grpcPort'])
   const named = (fields: Readonly<Record<string, string>>): Metadata => {
     const metadata = new Metadata()
     for (const [name, value] of Object.entries(fields)) metadata.set(name, value)
     return metadata
   }
   const open = (fields: Readonly<Record<string, string>> = {}): GrpcClient =>
-    new GrpcClient(port(), named(fields)).closeAfterTest()
+    new GrpcClient(server.process.grpcPort, named(fields)).closeAfterTest()
   const listed = async (queue: string): Promise<Consumer[]> => {
     const all = await new HttpReader(server.process).data<Consumer[]>('/workers')
     return all.filter(({ queues }) => queues.includes(queue))

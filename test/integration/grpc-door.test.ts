@@ -15,12 +15,11 @@ import { SharedServer } from '../support/shared-server.ts'
 
 const GRPC = { GRPC: '1', GRPC_PORT: '0', WORKERS: '2' }
 const WITHIN_MS = 5000
-const portOf = (server: ServerProcess): number => Number(server.find('ready')?.['grpcPort'])
 
 function clientOf(server: ServerProcess, authorization?: string, service?: string): GrpcClient {
   const metadata = new Metadata()
   if (authorization !== undefined) metadata.set('authorization', authorization)
-  return new GrpcClient(portOf(server), metadata, service).closeAfterTest()
+  return new GrpcClient(server.grpcPort, metadata, service).closeAfterTest()
 }
 
 describe('with tokens', () => {
@@ -160,7 +159,7 @@ describe('health', () => {
 
 describe('peers that do not behave', () => {
   const server = new SharedServer(GRPC)
-  const raw = (): RawCall => new RawCall(portOf(server.process))
+  const raw = (): RawCall => new RawCall(server.process.grpcPort)
   const stillServes = async (): Promise<void> => {
     const clients = Array.from({ length: 4 }, () => clientOf(server.process))
     for (const client of clients) expect(await client.call('Stats')).toHaveProperty('queued')
@@ -229,7 +228,7 @@ describe('peers that do not behave', () => {
     ['a TLS hello', Buffer.from('16030100c8010000c40303', 'hex')],
     ['anything', Buffer.alloc(10_000, 0xa5)],
   ])('what is not HTTP/2 is cut off: %s', async (_, bytes) => {
-    const socket = connectTcp(portOf(server.process), '127.0.0.1')
+    const socket = connectTcp(server.process.grpcPort, '127.0.0.1')
     socket.on('error', () => undefined)
     socket.resume()
     const closed = new Promise((resolve) => socket.once('close', resolve))
@@ -242,13 +241,13 @@ describe('peers that do not behave', () => {
     const small = await startServer({ ...GRPC, WORKERS: '1', CONNECTIONS_MAX: '2' })
     const [first, second] = [clientOf(small), clientOf(small)]
     await Promise.all([first.call('Stats'), second.call('Stats')])
-    const socket = connectTcp(portOf(small), '127.0.0.1')
+    const socket = connectTcp(small.grpcPort, '127.0.0.1')
     socket.on('error', () => undefined)
     socket.resume()
     await new Promise((resolve) => socket.once('close', resolve))
     first.close()
     await eventually('there is room again', WITHIN_MS, async () => {
-      const { status: how } = await new RawCall(portOf(small)).send('/flashq.QueueService/Stats', [
+      const { status: how } = await new RawCall(small.grpcPort).send('/flashq.QueueService/Stats', [
         callMessage(Buffer.alloc(0)),
       ])
       return how === status.OK
@@ -269,7 +268,7 @@ describe('peers that do not behave', () => {
   })
 
   it('streams that are opened and reset without end cost the others nothing', async () => {
-    const session = connectHttp2(`http://127.0.0.1:${portOf(server.process)}`)
+    const session = connectHttp2(`http://127.0.0.1:${server.process.grpcPort}`)
     onTestFinished(() => session.destroy())
     let isOver = false
     session.on('error', () => undefined)
@@ -311,7 +310,7 @@ describe('peers that do not behave', () => {
     // HEADERS without END_HEADERS on stream 1, then CONTINUATION frames that never end it.
     ['CONTINUATION', Buffer.from('000400090000000001'.padEnd(18 + 2048, '00'), 'hex')],
   ])('a flood of %s ends its connection, and no other', async (kind, frame) => {
-    const socket = connectTcp(portOf(server.process), '127.0.0.1')
+    const socket = connectTcp(server.process.grpcPort, '127.0.0.1')
     onTestFinished(() => {
       socket.destroy()
     })
@@ -348,7 +347,7 @@ describe('reflection', () => {
     const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`
     const ask = async (no: number, text: string): Promise<string> => {
       const bytes = Buffer.concat([Buffer.from([no * 8 + 2, text.length]), Buffer.from(text)])
-      const answer = await new RawCall(portOf(server.process)).send(path, [callMessage(bytes)])
+      const answer = await new RawCall(server.process.grpcPort).send(path, [callMessage(bytes)])
       expect(answer.status).toBe(status.OK)
       return answer.messages.map((message) => message.toString('latin1')).join()
     }

@@ -30,10 +30,9 @@ const server = new SharedServer({
   // For connections that are left broken: a stop cuts them off.
   DRAIN_TIMEOUT_MS: '1000',
 })
-const port = (): number => Number(server.process.find('ready')?.['grpcPort'])
 
 function opened(): ClientHttp2Session {
-  const session = connect(`http://127.0.0.1:${port()}`)
+  const session = connect(`http://127.0.0.1:${server.process.grpcPort}`)
   session.on('error', () => undefined)
   onTestFinished(() => session.destroy())
   return session
@@ -57,7 +56,7 @@ function goodCall(session: ClientHttp2Session): Promise<number> {
  * frame of a wrong length Node reads on.
  */
 function sendBytes(bytes: Buffer): Promise<void> {
-  const socket = connectTcp(port(), '127.0.0.1')
+  const socket = connectTcp(server.process.grpcPort, '127.0.0.1')
   onTestFinished(() => {
     socket.destroy()
   })
@@ -132,7 +131,7 @@ describe('a message', () => {
 
   it('whose length is too large is refused before it has come', async () => {
     for (const length of [limits.grpcMessageBytesMax + 1, 2 ** 31, 2 ** 32 - 1]) {
-      const answer = await new RawCall(port()).send(push, [head(0, length)])
+      const answer = await new RawCall(server.process.grpcPort).send(push, [head(0, length)])
       expect(answer.status, String(length)).toBe(status.RESOURCE_EXHAUSTED)
     }
   })
@@ -146,7 +145,7 @@ describe('a message', () => {
       ['compressed, it does not say how', callMessage(Buffer.from('\n\x01q'), 1), {}],
       ['compressed, somehow', callMessage(Buffer.from('\n\x01q'), 1), { 'grpc-encoding': 'br' }],
     ] as const) {
-      const answer = await new RawCall(port()).send(push, [bytes], headers)
+      const answer = await new RawCall(server.process.grpcPort).send(push, [bytes], headers)
       expect(answer.status, name).toBeGreaterThan(status.OK)
     }
   })

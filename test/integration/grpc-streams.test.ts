@@ -75,7 +75,7 @@ describe('streams of jobs', () => {
     it('gives jobs back when its connection is lost', async () => {
       const [client, other] = [open(), open()]
       const queue = newQueue()
-      const session = connect(`http://127.0.0.1:${portOf(server.process)}`)
+      const session = connect(`http://127.0.0.1:${server.process.grpcPort}`)
       session.on('error', () => undefined)
       const stream = session.request(headersOf('StreamJobs'))
       stream.on('error', () => undefined)
@@ -93,7 +93,7 @@ describe('streams of jobs', () => {
       const client = open()
       const queue = newQueue()
       await pushMany(client, queue, 50)
-      const session = connect(`http://127.0.0.1:${portOf(server.process)}`, {
+      const session = connect(`http://127.0.0.1:${server.process.grpcPort}`, {
         settings: { initialWindowSize: 1 },
       })
       onTestFinished(() => session.destroy())
@@ -123,7 +123,7 @@ describe('streams of jobs', () => {
       const client = open()
       const queue = newQueue()
       await pushMany(client, queue, 1)
-      const session = connect(`http://127.0.0.1:${portOf(server.process)}`)
+      const session = connect(`http://127.0.0.1:${server.process.grpcPort}`)
       onTestFinished(() => session.destroy())
       const headers = { ...headersOf('StreamJobs'), 'grpc-timeout': '300m' }
       const stream = session.request(headers)
@@ -260,12 +260,8 @@ describe('a server that stops', () => {
   })
 })
 
-function portOf(server: ServerProcess): number {
-  return Number(server.find('ready')?.['grpcPort'])
-}
-
 function clientOf(server: ServerProcess): GrpcClient {
-  return new GrpcClient(portOf(server), new Metadata()).closeAfterTest()
+  return new GrpcClient(server.grpcPort, new Metadata()).closeAfterTest()
 }
 
 function processMetadata(queue: string, prefetch: number): Metadata {

@@ -15,8 +15,7 @@ const newQueue = (): string => `grpc-${++queues}`
 describe('gRPC', () => {
   const server = new SharedServer(GRPC)
   const open = (): GrpcClient => {
-    const port = Number(server.process.find('ready')?.['grpcPort'])
-    return new GrpcClient(port, new Metadata()).closeAfterTest()
+    return new GrpcClient(server.process.grpcPort, new Metadata()).closeAfterTest()
   }
   const stateOf = async (client: GrpcClient, id: string): Promise<unknown> =>
     (await client.call('GetState', { id }))['state']

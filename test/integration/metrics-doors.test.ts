@@ -20,8 +20,6 @@ const DOORS = { HTTP: '1', HTTP_PORT: '0', GRPC: '1', GRPC_PORT: '0' }
 const WITHIN_MS = 15_000
 const STREAMS = ['sse', 'ws', 'grpc'] as const
 
-const grpcPort = (server: ServerProcess): number => Number(server.find('ready')?.['grpcPort'])
-
 async function webSocket(server: ServerProcess, token?: string): Promise<WebSocket> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const socket = new WebSocket(`ws://127.0.0.1:${server.httpPort}/ws`, { headers })
@@ -34,7 +32,7 @@ async function webSocket(server: ServerProcess, token?: string): Promise<WebSock
 async function subscription(server: ServerProcess, queue: string, token?: string): Promise<Flow> {
   const metadata = new Metadata()
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
-  const client = new GrpcClient(grpcPort(server), metadata).closeAfterTest()
+  const client = new GrpcClient(server.grpcPort, metadata).closeAfterTest()
   const flow = client.out('Subscribe', { queue, events: ['*'] })
   await new Promise((resolve) => flow.call.on('metadata', resolve))
   return flow
@@ -142,7 +140,7 @@ describe('gRPC connections', () => {
     const sockets: Socket[] = []
     let refused = 0
     const dial = async (): Promise<void> => {
-      const socket = connect(grpcPort(server), '127.0.0.1')
+      const socket = connect(server.grpcPort, '127.0.0.1')
       sockets.push(socket)
       socket.on('error', () => undefined)
       socket.on('close', () => refused++)
@@ -165,7 +163,7 @@ describe('gRPC connections', () => {
     expect(text.value('flashq_connections_refused_total', at)).toBe(refused)
     for (const socket of sockets) socket.destroy()
     await scraped(http, 'all are gone', (scrape) => scrape.value('flashq_connections', at) === 0)
-    const client = new GrpcClient(grpcPort(server), new Metadata()).closeAfterTest()
+    const client = new GrpcClient(server.grpcPort, new Metadata()).closeAfterTest()
     expect(await client.failure('Ack', { id: 1 })).toMatchObject({ status: status.NOT_FOUND })
     expect((await http.metrics()).value('flashq_connections', at)).toBe(1)
   })

@@ -59,7 +59,7 @@ async function ask(client: LineClient, command: object): Promise<Record<string, 
 }
 
 function grpc(server: ServerProcess, token: string): GrpcClient {
-  return new GrpcClient(Number(server.find('ready')?.['grpcPort']), bearer(token)).closeAfterTest()
+  return new GrpcClient(server.grpcPort, bearer(token)).closeAfterTest()
 }
 
 function bearer(token: string, more: Readonly<Record<string, string>> = {}): Metadata {
@@ -239,7 +239,7 @@ describe('a token of so many connections, with TLS', () => {
         }).on('error', reject)
       })
     for (const [n, agent] of agents.entries()) expect(await statusBy(agent)).toBe(n < 3 ? 200 : 429)
-    const port = Number(server.find('ready')?.['grpcPort'])
+    const port = server.grpcPort
     const call = (): GrpcClient =>
       new GrpcClient(
         ...([port, bearer('few'), undefined, credentials.createSsl(ca)] as const),

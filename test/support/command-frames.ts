@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { Command } from '../../src/engine/command.ts'
-import { INT_STRIDE, IntColumn } from '../../src/engine/job-table.ts'
+import { INT_STRIDE, IntColumn, TEXT_STRIDE, TextColumn } from '../../src/engine/job-table.ts'
 import type { JobQuery } from '../../src/engine/list/job-query.ts'
 import { startOfList, writePlace } from '../../src/engine/list/list-place.ts'
 import { Op } from '../../src/engine/op.ts'
@@ -302,20 +302,23 @@ function shownJob({ bytes, jobs }: Command, row: number): unknown {
   const int = (column: number): number => jobs.ints[row * INT_STRIDE + column] as number
   const flags = int(IntColumn.flags)
   expect(jobs.flagsSeen & flags).toBe(flags)
-  const raw = (from: number, to: number): unknown =>
-    JSON.parse(bytes.toString('utf8', int(from), int(to)))
-  const job: Record<string, unknown> = { data: raw(IntColumn.dataFrom, IntColumn.dataTo) }
+  const text = (column: number): number => jobs.texts[row * TEXT_STRIDE + column] as number
+  const raw = (from: number, to: number): unknown => JSON.parse(bytes.toString('utf8', from, to))
+  const job: Record<string, unknown> = {
+    data: raw(int(IntColumn.dataFrom), int(IntColumn.dataTo)),
+  }
   if ((flags & 1) !== 0) job['priority'] = int(intNames.priority)
   numNames.forEach((name, column) => {
     if ((flags & (2 << column)) !== 0) job[name] = jobs.nums[row * numNames.length + column]
   })
   if ((flags & 64) !== 0) {
-    const key = bytes.toString('utf8', int(IntColumn.keyFrom), int(IntColumn.keyTo))
+    const key = bytes.toString('utf8', text(TextColumn.keyFrom), text(TextColumn.keyTo))
     expect(key.includes('\\')).toBe((flags & 512) !== 0)
     job['unique_key'] = JSON.parse(`"${key}"`)
   }
-  if ((flags & 128) !== 0) job['depends_on'] = raw(IntColumn.dependsFrom, IntColumn.dependsTo)
-  if ((flags & 256) !== 0) job['tags'] = raw(IntColumn.tagsFrom, IntColumn.tagsTo)
+  if ((flags & 128) !== 0)
+    job['depends_on'] = raw(text(TextColumn.dependsFrom), text(TextColumn.dependsTo))
+  if ((flags & 256) !== 0) job['tags'] = raw(text(TextColumn.tagsFrom), text(TextColumn.tagsTo))
   return job
 }
 

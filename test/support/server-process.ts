@@ -69,6 +69,10 @@ export class ServerProcess {
     return Number(this.find('ready')?.['httpPort'])
   }
 
+  get grpcPort(): number {
+    return Number(this.find('ready')?.['grpcPort'])
+  }
+
   async ready(): Promise<this> {
     await eventually('the server is ready', START_MS_MAX, () => {
       if (this.exit !== null) throw new Error(`exited with ${this.exit.code}: ${this.errors}`)

@@ -4,7 +4,14 @@ import type { Command } from '../command.ts'
 import { askParents } from '../dependencies.ts'
 import { parentsOf, uniqueKeyOf } from '../evolve/pushed.ts'
 import { jobIdOf, type Seq, seqOfId, shardOfId } from '../job-id.ts'
-import { INT_STRIDE, IntColumn, JobFlag, type JobTable } from '../job-table.ts'
+import {
+  INT_STRIDE,
+  IntColumn,
+  JobFlag,
+  type JobTable,
+  NUM_STRIDE,
+  TEXT_STRIDE,
+} from '../job-table.ts'
 import { limits } from '../limits.ts'
 import { EventKind, type ItemRefusal, type Reply } from '../ports.ts'
 import type { Queue } from '../queue.ts'
@@ -57,7 +64,8 @@ const internalTable: JobTable = newTable()
 function newTable(): JobTable {
   return {
     ints: new Int32Array(INT_STRIDE),
-    nums: new Float64Array(5),
+    texts: new Int32Array(TEXT_STRIDE),
+    nums: new Float64Array(NUM_STRIDE),
     count: 0,
     flagsSeen: 0,
   }

@@ -13,6 +13,8 @@ import {
   type JobTable,
   NUM_STRIDE,
   NumColumn,
+  TEXT_STRIDE,
+  TextColumn,
 } from '../job-table.ts'
 import type { Queue } from '../queue.ts'
 import type { ShardState } from '../shard-state.ts'
@@ -218,8 +220,8 @@ function setTimed(state: ShardState, pushed: Pushed, page: JobPage, seq: Seq, fr
 
 function setRare(state: ShardState, pushed: Pushed, page: JobPage, seq: Seq, from: number): void {
   const { bytes, table, queue } = pushed
-  const at = from * INT_STRIDE
-  const flags = table.ints[at + IntColumn.flags] as number
+  const at = from * TEXT_STRIDE
+  const flags = table.ints[from * INT_STRIDE + IntColumn.flags] as number
   if ((flags & JobFlag.uniqueKey) !== 0) {
     const key = uniqueKeyOf(bytes, table, from)
     state.jobs.openRare(page, seq).uniqueKey = key
@@ -228,8 +230,8 @@ function setRare(state: ShardState, pushed: Pushed, page: JobPage, seq: Seq, fro
   if ((flags & JobFlag.tags) !== 0) {
     const tags = bytes.toString(
       'utf8',
-      table.ints[at + IntColumn.tagsFrom] as number,
-      table.ints[at + IntColumn.tagsTo] as number,
+      table.texts[at + TextColumn.tagsFrom] as number,
+      table.texts[at + TextColumn.tagsTo] as number,
     )
     state.jobs.openRare(page, seq).tags = tags
   }
@@ -277,17 +279,18 @@ function tableRow(pushed: Pushed, i: number): number {
 }
 
 export function uniqueKeyOf(bytes: Buffer, table: JobTable, row: number): string {
-  const at = row * INT_STRIDE
-  const from = table.ints[at + IntColumn.keyFrom] as number
-  const to = table.ints[at + IntColumn.keyTo] as number
-  const escaped = ((table.ints[at + IntColumn.flags] as number) & JobFlag.keyEscaped) !== 0
+  const at = row * TEXT_STRIDE
+  const from = table.texts[at + TextColumn.keyFrom] as number
+  const to = table.texts[at + TextColumn.keyTo] as number
+  const escaped =
+    ((table.ints[row * INT_STRIDE + IntColumn.flags] as number) & JobFlag.keyEscaped) !== 0
   if (!escaped) return bytes.toString('utf8', from, to)
   return JSON.parse(bytes.toString('utf8', from - 1, to + 1)) as string
 }
 
 export function parentsOf(bytes: Buffer, table: JobTable, row: number): JobId[] {
-  const at = row * INT_STRIDE
-  const from = table.ints[at + IntColumn.dependsFrom] as number
-  const to = table.ints[at + IntColumn.dependsTo] as number
+  const at = row * TEXT_STRIDE
+  const from = table.texts[at + TextColumn.dependsFrom] as number
+  const to = table.texts[at + TextColumn.dependsTo] as number
   return [...new Set(JSON.parse(bytes.toString('utf8', from, to)) as JobId[])]
 }

@@ -71,17 +71,21 @@ export class DecimalRun {
   ): number {
     const { count: digits, commaAndLead, restOfLead } = this
     let at = start
-    let low = from
-    for (let left = count; left > 0; left--, low += step) {
-      if (digits === 0) {
+    let low = from | 0
+    const end = (low + step * count) | 0
+    if (digits === 0) {
+      for (; low < end; low += step) {
         view.setUint8(at, COMMA)
         at = putSmall(view, at + 1, low)
-      } else {
-        view.setFloat64(at, commaAndLead, true)
-        if (digits >= 8) view.setFloat64(at + 8, restOfLead, true)
-        view.setInt32(at + digits + 1, fourDigits[low] as number, true)
-        at += digits + 5
       }
+      return at
+    }
+    const size = digits + 5
+    for (; low < end; low += step) {
+      view.setFloat64(at, commaAndLead, true)
+      if (digits >= 8) view.setFloat64(at + 8, restOfLead, true)
+      view.setInt32(at + digits + 1, fourDigits[low] as number, true)
+      at += size
     }
     return at
   }

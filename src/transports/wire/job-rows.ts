@@ -17,6 +17,8 @@ import {
   type JobTable,
   NUM_STRIDE,
   NumColumn,
+  TEXT_STRIDE,
+  TextColumn,
 } from '../../engine/job-table.ts'
 import { limits } from '../../engine/limits.ts'
 import { Field, findField, isCommon, jobFields, lowestField } from './fields.ts'
@@ -243,9 +245,9 @@ function readJobField(
     ints[base + IntColumn.priority] = fields.int32(field, from, to)
     flags = JobFlag.priority
   } else if (fields.bytes[from] !== LETTER_N) {
-    if (field === Field.unique_key) flags = readKey(fields, from, to, ints, base)
-    else if (field === Field.depends_on) flags = readDependencies(fields, from, to, ints, base)
-    else if (field === Field.tags) flags = readTags(fields, from, to, ints, base)
+    if (field === Field.unique_key) flags = readKey(fields, from, to, table, row)
+    else if (field === Field.depends_on) flags = readDependencies(fields, from, to, table, row)
+    else if (field === Field.tags) flags = readTags(fields, from, to, table, row)
     else {
       const value = fields.uintIn(field, from, to, maxOf[field] as number)
       table.nums[row * NUM_STRIDE + (columnOf[field] as number)] = value
@@ -290,16 +292,16 @@ function readKey(
   fields: FrameFields,
   from: number,
   to: number,
-  ints: Int32Array,
-  base: number,
+  { texts }: JobTable,
+  row: number,
 ): number {
   const { bytes } = fields
   if (bytes[from] !== QUOTE) return fields.wrongType(Field.unique_key, 'a string')
   const max = limits.uniqueKeyBytesMax
   if (isLongerThan(max, bytes, from + 1, to - 1))
     return fields.overLimit('bytes of unique_key', max)
-  ints[base + IntColumn.keyFrom] = from + 1
-  ints[base + IntColumn.keyTo] = to - 1
+  texts[row * TEXT_STRIDE + TextColumn.keyFrom] = from + 1
+  texts[row * TEXT_STRIDE + TextColumn.keyTo] = to - 1
   const isEscaped = holdsEscape(bytes, from + 1, to - 1)
   return isEscaped ? JobFlag.uniqueKey | JobFlag.keyEscaped : JobFlag.uniqueKey
 }
@@ -308,8 +310,8 @@ function readDependencies(
   fields: FrameFields,
   from: number,
   to: number,
-  ints: Int32Array,
-  base: number,
+  { texts }: JobTable,
+  row: number,
 ): number {
   const { bytes } = fields
   const expected = 'an array of job ids'
@@ -324,8 +326,8 @@ function readDependencies(
     }
     i = nextElement(bytes, end, to)
   }
-  ints[base + IntColumn.dependsFrom] = from
-  ints[base + IntColumn.dependsTo] = to
+  texts[row * TEXT_STRIDE + TextColumn.dependsFrom] = from
+  texts[row * TEXT_STRIDE + TextColumn.dependsTo] = to
   return count === 0 ? 0 : JobFlag.dependsOn
 }
 
@@ -333,8 +335,8 @@ function readTags(
   fields: FrameFields,
   from: number,
   to: number,
-  ints: Int32Array,
-  base: number,
+  { texts }: JobTable,
+  row: number,
 ): number {
   const { bytes } = fields
   const expected = 'an array of strings'
@@ -349,8 +351,8 @@ function readTags(
     if (++count > limits.tagsMax) return fields.overLimit('elements of tags', limits.tagsMax)
     i = nextElement(bytes, end, to)
   }
-  ints[base + IntColumn.tagsFrom] = from
-  ints[base + IntColumn.tagsTo] = to
+  texts[row * TEXT_STRIDE + TextColumn.tagsFrom] = from
+  texts[row * TEXT_STRIDE + TextColumn.tagsTo] = to
   return count === 0 ? 0 : JobFlag.tags
 }
 

@@ -13,6 +13,7 @@
 //
 // Sources: kernel/*.as.ts. Why and what it brings: docs/adr/0005-simd-kernel.md.
 
+import { INT_STRIDE } from '../../engine/job-table.ts'
 import { limits } from '../../engine/limits.ts'
 import { kernelBase64 } from './kernel-bytes.ts'
 
@@ -38,7 +39,6 @@ const COPY_BYTES_MIN = 512
 /** Where a call has stopped: as in kernel/jobs.as.ts. */
 export const Stopped = { atElement: 0, behindData: 1, closed: 2 } as const
 
-export const ROW_STRIDE = 4
 export const VALUES_STRIDE = 8
 /** No place in the kernel's memory. */
 export const NO_PLACE = 0x7fff_ffff
@@ -73,8 +73,8 @@ const status = new Int32Array(memory, STATUS_BYTE, 4)
 const copies = Buffer.from(memory, COPY_BYTE, COPY_BYTES_MAX)
 let kernel = exported
 
-/** Of each job that `scanJobs` has accepted: dataFrom, dataTo, flags; see `IntColumn`. */
-export const rowCells = new Int32Array(memory, ROWS_BYTE, ROW_STRIDE * limits.batchMax)
+/** Of each job that `scanJobs` has accepted, as `JobTable.ints` has them; priority is among the values. */
+export const rowCells = new Int32Array(memory, ROWS_BYTE, INT_STRIDE * (limits.batchMax + 1))
 /** Of each job with flags: the values of its options, valid where the flag is set. */
 export const valueCells = new Int32Array(memory, VALUES_BYTE, VALUES_STRIDE * limits.batchMax)
 export const idCells = new Float64Array(memory, IDS_BYTE, limits.batchMax)
@@ -154,6 +154,6 @@ function load(): KernelExports | null {
   const { byteLength } = exports.memory.buffer
   if (byteLength !== MEMORY_BYTES) throw new Error(`the kernel has ${byteLength} bytes of memory`)
   if (limits.jsonDepthMax > 64) throw new Error('the kernel keeps open containers in 64 bits')
-  if (ROW_STRIDE * 4 * limits.batchMax > VALUES_BYTE - ROWS_BYTE) throw new Error('batchMax')
+  if (INT_STRIDE * 4 * (limits.batchMax + 1) > VALUES_BYTE - ROWS_BYTE) throw new Error('batchMax')
   return exports
 }

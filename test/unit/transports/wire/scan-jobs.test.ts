@@ -8,6 +8,7 @@ import {
   JobFlag,
   NUM_STRIDE,
   NumColumn,
+  TextColumn,
 } from '../../../../src/engine/job-table.ts'
 import { limits } from '../../../../src/engine/limits.ts'
 import { Op } from '../../../../src/engine/op.ts'
@@ -45,6 +46,10 @@ function int(column: number, row = 0): number {
   return command.jobs.ints[row * INT_STRIDE + column] as number
 }
 
+function text(column: number): number {
+  return command.jobs.texts[column] as number
+}
+
 function num(column: number, row = 0): number {
   return command.jobs.nums[row * NUM_STRIDE + column] as number
 }
@@ -71,9 +76,9 @@ describe('jobs', () => {
     expect(raw(int(IntColumn.dataFrom), int(IntColumn.dataTo))).toBe('{"a":[1]}')
     expect(int(IntColumn.priority)).toBe(-5)
     expect([...command.jobs.nums.subarray(0, 5)]).toEqual([1, 2, 3, 4, 5])
-    expect(raw(int(IntColumn.keyFrom), int(IntColumn.keyTo))).toBe('k\\u0041')
-    expect(raw(int(IntColumn.dependsFrom), int(IntColumn.dependsTo))).toBe('[7,8]')
-    expect(raw(int(IntColumn.tagsFrom), int(IntColumn.tagsTo))).toBe('["a","b"]')
+    expect(raw(text(TextColumn.keyFrom), text(TextColumn.keyTo))).toBe('k\\u0041')
+    expect(raw(text(TextColumn.dependsFrom), text(TextColumn.dependsTo))).toBe('[7,8]')
+    expect(raw(text(TextColumn.tagsFrom), text(TextColumn.tagsTo))).toBe('["a","b"]')
     const all = Object.values(JobFlag).reduce<number>((mask, bit) => mask | bit, 0)
     expect(int(IntColumn.flags)).toBe(all)
     expect(command.jobs.flagsSeen).toBe(all)
@@ -175,7 +180,7 @@ describe('jobs', () => {
   it('44 takes a unique_key of up to 256 bytes of text', () => {
     for (const key of ['', 'k', 'x'.repeat(256), 'é'.repeat(128), '\\u00e9'.repeat(128), '\\"']) {
       expect(push(`"data":1,"unique_key":"${key}"`)).toBe(null)
-      expect(raw(int(IntColumn.keyFrom), int(IntColumn.keyTo))).toBe(key)
+      expect(raw(text(TextColumn.keyFrom), text(TextColumn.keyTo))).toBe(key)
       const escaped = key.includes('\\') ? JobFlag.keyEscaped : 0
       expect(int(IntColumn.flags)).toBe(JobFlag.uniqueKey | escaped)
     }
@@ -193,7 +198,7 @@ describe('jobs', () => {
     const list = (count: number): string =>
       `[${Array.from({ length: count }, (_, n) => n).join(' , ')} ]`
     expect(push(`"data":1,"depends_on":${list(100)}`)).toBe(null)
-    expect(raw(int(IntColumn.dependsFrom), int(IntColumn.dependsTo))).toBe(list(100))
+    expect(raw(text(TextColumn.dependsFrom), text(TextColumn.dependsTo))).toBe(list(100))
     expect(int(IntColumn.flags)).toBe(JobFlag.dependsOn)
     expect(push(`"data":1,"depends_on":${list(101)}`)).toBe(
       'Limit exceeded: elements of depends_on (max 100)',
@@ -228,7 +233,7 @@ describe('jobs', () => {
       Array.from({ length: 32 }, () => 'x'.repeat(64)),
     ]) {
       expect(push(`"data":1,"tags":${list(tags)}`)).toBe(null)
-      expect(raw(int(IntColumn.tagsFrom), int(IntColumn.tagsTo))).toBe(list(tags))
+      expect(raw(text(TextColumn.tagsFrom), text(TextColumn.tagsTo))).toBe(list(tags))
       expect(int(IntColumn.flags)).toBe(JobFlag.tags)
     }
     expect(push(`"data":1,"tags":${list(Array.from({ length: 33 }, () => 'x'))}`)).toBe(

@@ -3,7 +3,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Command } from '../../../../src/engine/command.ts'
-import { JobFlag, NUM_STRIDE, NumColumn } from '../../../../src/engine/job-table.ts'
+import { INT_STRIDE, JobFlag, NUM_STRIDE, NumColumn } from '../../../../src/engine/job-table.ts'
 import { limits } from '../../../../src/engine/limits.ts'
 import { scanFrame } from '../../../../src/transports/wire/scan.ts'
 import {
@@ -294,7 +294,7 @@ describe('jobs', () => {
         useKernel(use)
         expect(scanFrame(line, 0, line.length - 1, command)).toBe(null)
         expect(command.bytes).toBe(line)
-        const [, , , , , , , , , , from, to] = command.jobs.ints
+        const [from, to] = command.jobs.ints.subarray(INT_STRIDE)
         expect(line.toString('latin1', from, to)).toBe(data)
       }
     }
