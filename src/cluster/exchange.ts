@@ -145,14 +145,10 @@ export class Exchange implements Gate {
       whenSent: (done) => (hold === null ? done() : hold.whenSent(done)),
       codec,
     })
-    this.giveBacks = new GiveBacks({
-      routes,
-      runner,
-      turn: this.turn,
-      isDurable: durable !== null,
-      linkTo: (to) => links.to(to),
-    })
-    const { gathers } = this
+    const { gathers, turn } = this
+    const isDurable = durable !== null
+    const linkTo = (to: number): Link | null => links.to(to)
+    this.giveBacks = new GiveBacks({ routes, runner, turn, isDurable, linkTo })
     this.surveys = new Surveys({
       worker,
       incarnation,
@@ -160,7 +156,6 @@ export class Exchange implements Gate {
       incarnationOf: (other) => routes.incarnationOf(other),
       ask: (to, no, topic) => links.to(to)?.survey(no, topic) ?? null,
     })
-    const { turn } = this
     const { traffic } = options
     const ways = links
     this.router = new Router({ codec, clock, routes, runner, ways, gathers, hold, turn, traffic })
@@ -174,7 +169,7 @@ export class Exchange implements Gate {
     events.sink = this.chronicle
     this.feed = new Feeds({
       routes,
-      linkTo: (to) => links.to(to),
+      linkTo,
       forgetLost: () => links.forgetLost(),
       local: this.chronicle,
       hearing: options.hearing,

@@ -16,6 +16,7 @@
 //
 // 1. A turn is one chunk: its frames run, their replies leave in one write, then the gate may serve
 //    waiting pulls. So an ACK's reply is on its way before the job that its slot lets go (T2).
+//    The ids of a batch leave a little later, with those of other connections (turn-end.ts).
 // 2. Reading stops for two reasons only: too many commands are not answered, or the peer is owed more
 //    than it should be. What has been read stays in the framer until then.
 // 3. End of input ends the peer's waiting pulls: a consumer that died looks just like one that has only stopped
@@ -29,6 +30,7 @@ import { limits } from '../../engine/limits.ts'
 import type { Session, Unwritten } from '../../engine/ports.ts'
 import { type Refusal, refusals } from '../../engine/refusal.ts'
 import type { Principal } from '../auth/principal.ts'
+import { atTurnEnd } from '../turn-end.ts'
 import { Framer } from '../wire/framer.ts'
 import { writeRefusal } from '../wire/reply-json.ts'
 import { Account } from './account.ts'
@@ -249,11 +251,9 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   }
 
   private data(bytes: Buffer, length: number): void {
-    if (this.state !== 'open') {
-      if (this.state === 'leaving') throw new Error('a chunk came while the connection leaves')
-      return
-    }
+    if (this.state === 'closed') return
     if (this.stalled) throw new Error('a chunk came while reading was stopped')
+    if (this.state !== 'open') return
     this.isKept = false
     this.framer.feed(bytes, length)
     this.run()
@@ -274,10 +274,12 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
       mustWait = this.mustWait()
     }
     if (this.state === 'open') this.afterFrames(mustWait)
-    this.output.flush()
+    const { canWait } = this.output
+    if (!canWait) this.output.flush()
     this.services.gate.turnEnded()
-    this.output.flush()
     this.inTurn = false
+    if (canWait) return this.schedule(atTurnEnd)
+    this.output.flush()
     this.progressed()
     this.settle()
   }
@@ -413,10 +415,9 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   }
 
   /** A reply came, or the kernel took bytes, outside of a turn of our own. */
-  private schedule(): void {
-    if (this.wakeScheduled) return
+  private schedule(soon: (task: () => void) => void = queueMicrotask): void {
+    if (!this.wakeScheduled) soon(this.wakeUp)
     this.wakeScheduled = true
-    queueMicrotask(this.wakeUp)
   }
 
   /** The kernel may have taken something. */
@@ -444,10 +445,8 @@ export class Connection implements ReplyQueueOwner, Host, Speaker {
   private settle(): void {
     if (this.state === 'finishing' && this.replies.owed === 0) this.end()
     if (this.owedBytes() > limits.outgoingBytesMax) {
-      this.services.log.warn(
-        { address: this.socket.remoteAddress },
-        'a client does not read: closed',
-      )
+      const { address } = this
+      this.services.log.warn({ address }, 'a client does not read: closed')
       this.socket.destroy()
     }
   }

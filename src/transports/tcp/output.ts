@@ -20,6 +20,9 @@ import { SocketWriter } from './socket-writer.ts'
 const OWN_BUFFER_BYTES = 16 * 1024
 /** So much is sent before the turn is over: a batch of jobs is not copied because another one follows. */
 const SEND_BYTES = 128 * 1024
+/** What is owed for a batch of ids: longer than the reply of one command, shorter than jobs. */
+const IDS_BYTES_MIN = 1024
+const IDS_BYTES_MAX = 16 * 1024
 
 interface Sent {
   readonly writer: ByteWriter
@@ -43,6 +46,12 @@ export class Output {
   /** Bytes that the kernel has not accepted. */
   get unsentBytes(): number {
     return this.sentBytes + (this.current === null ? 0 : this.current.length)
+  }
+
+  /** It should leave together with that of other connections (`atTurnEnd`). */
+  get canWait(): boolean {
+    const { unsentBytes } = this
+    return unsentBytes >= IDS_BYTES_MIN && unsentBytes < IDS_BYTES_MAX
   }
 
   open(): ByteWriter {

@@ -96,22 +96,16 @@ function match(shape: usize, start: usize): usize {
   /** From here on in the shape, `i` and `at` have kept step. */
   let inStep: usize = 0
   while (at < length) {
-    const bytes = v128.load(i)
-    const above = i8x16.sub(bytes, v128.load(shape + at, LOW))
-    const inRange = i8x16.eq(i8x16.min_u(above, v128.load(shape + at, SPAN)), above)
-    const isLow = i8x16.eq(above, i8x16.splat(0))
-    const isSpecial = v128.or(
-      i8x16.eq(bytes, i8x16.splat(0x22)),
-      i8x16.eq(bytes, i8x16.splat(0x5c)),
-    )
-    const fits = v128.andnot(inRange, v128.andnot(isSpecial, isLow))
-    all = v128.or(all, bytes)
-    const misfits = i8x16.bitmask(fits) ^ 0xffff
-    if (misfits === 0) {
-      i += 16
-      at += 16
+    const first = misfitsOf(shape + at, i)
+    const second = misfitsOf(shape + at + 16, i + 16)
+    all = v128.or(all, v128.or(v128.load(i), v128.load(i, 16)))
+    if (!v128.any_true(v128.or(first, second))) {
+      i += 32
+      at += 32
       continue
     }
+    let misfits = fitsMask(first)
+    if (misfits === 0) misfits = fitsMask(second) << 16
     i += ctz(misfits)
     at += ctz(misfits)
     if (at >= length) break
@@ -130,6 +124,20 @@ function match(shape: usize, start: usize): usize {
   const high = i8x16.bitmask(all)
   if (high !== 0) noteHigh(high)
   return i - (at - length)
+}
+
+/** Not 0 for each byte that does not fit. */
+function misfitsOf(cells: usize, i: usize): v128 {
+  const bytes = v128.load(i)
+  const above = i8x16.sub(bytes, v128.load(cells, LOW))
+  const beyond = i8x16.sub_sat_u(above, v128.load(cells, SPAN))
+  const isSpecial = v128.or(i8x16.eq(bytes, i8x16.splat(0x22)), i8x16.eq(bytes, i8x16.splat(0x5c)))
+  // A quote or backslash that stands in the shape is not above it.
+  return v128.or(beyond, v128.and(isSpecial, above))
+}
+
+function fitsMask(misfits: v128): u32 {
+  return i8x16.bitmask(i8x16.eq(misfits, i8x16.splat(0))) ^ 0xffff
 }
 
 /** A value did not fit; it is `start..end`. */
@@ -178,7 +186,7 @@ function learn(shape: usize, start: usize, end: usize): void {
     if (i === 0) return
   }
   const length = end - start
-  for (let n: usize = 0; n < 16; n++) put(shape, length + n, 0, 0xff, FIXED, 0)
+  for (let n: usize = 0; n < 32; n++) put(shape, length + n, 0, 0xff, FIXED, 0)
   store<u32>(shape, u32(length))
 }
 
