@@ -17,6 +17,7 @@ import { Traffic } from './engine/traffic.ts'
 import type { Guards } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { EventHub } from './transports/events/hub.ts'
+import { readInto } from './transports/tcp/read-buffer.ts'
 import { removeStaleSocket } from './transports/tcp/stale-socket.ts'
 import type { OtlpExporter } from './transports/tracing/otlp-exporter.ts'
 import { wireCodec } from './transports/wire/codec.ts'
@@ -102,6 +103,7 @@ export async function startWorker(config: Config): Promise<void> {
     ...identity,
     clock,
     codec: guards?.codec(wireCodec) ?? wireCodec,
+    readInto,
     events,
     log,
     traffic,

@@ -39,7 +39,7 @@ import { Mail } from './mail.ts'
 import { Moves, type MovesDeps } from './moves.ts'
 import { Turn } from './outbox.ts'
 import type { Part } from './part.ts'
-import { Peer } from './peer.ts'
+import { Peer, type PeerSockets } from './peer.ts'
 import { ReplyHold } from './reply-hold.ts'
 import type { Request } from './request.ts'
 import { Router } from './router.ts'
@@ -57,6 +57,7 @@ export interface ExchangeOptions {
   readonly folder: string
   readonly clock: Clock
   readonly codec: WireCodec
+  readonly readInto: PeerSockets
   readonly events: LocalEvents & LocalNotes
   readonly log: Log
   readonly traffic: Traffic
@@ -178,7 +179,7 @@ export class Exchange implements Gate {
     this.subscriptions = new Subscriptions(routes, links, events, takeOver)
     const { router, subscriptions } = this
     this.moves = new Moves({ routes, links, router, runner, subscriptions, hold, send: sendSocket })
-    this.server = createServer((socket) => this.peers.add(new Peer(socket, this)))
+    this.server = createServer((socket) => this.peers.add(new Peer(socket, options.readInto, this)))
   }
 
   /** Resolves when other workers can connect. */

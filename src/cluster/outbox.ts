@@ -14,9 +14,8 @@ import { ByteWriter } from '../engine/byte-writer.ts'
 const BUFFER_BYTES = 64 * 1024
 /** Enough for the kernel to chew on while the rest of the turn runs. */
 const FLUSH_BYTES = 256 * 1024
-/** A buffer that grew beyond is not kept. */
-const KEPT_BYTES_MAX = 1024 * 1024
-const SPARE_MAX = 4
+/** So much memory is kept for re-use: a busy link has a dozen buffers on their way, and new ones are the collector's work. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024
 
 export class Outbox {
   writer = new ByteWriter(BUFFER_BYTES)
@@ -24,6 +23,7 @@ export class Outbox {
   private socket: Socket | null = null
   private scheduled = false
   private readonly spare: ByteWriter[] = []
+  private spareBytes = 0
   private readonly turn: Turn
 
   constructor(turn: Turn) {
@@ -57,14 +57,23 @@ export class Outbox {
     this.scheduled = false
     const { socket, writer } = this
     if (socket === null || writer.length === 0) return
-    this.writer = this.spare.pop() ?? new ByteWriter(BUFFER_BYTES)
+    this.writer = this.take()
     this.flushes++
     socket.write(writer.bytes.subarray(0, writer.length), () => this.recycle(writer))
   }
 
+  private take(): ByteWriter {
+    const writer = this.spare.pop()
+    if (writer === undefined) return new ByteWriter(BUFFER_BYTES)
+    this.spareBytes -= writer.bytes.length
+    return writer
+  }
+
   private recycle(writer: ByteWriter): void {
-    if (writer.bytes.length > KEPT_BYTES_MAX || this.spare.length === SPARE_MAX) return
+    const { length } = writer.bytes
+    if (this.spareBytes + length > SPARE_BYTES_MAX) return
     writer.length = 0
+    this.spareBytes += length
     this.spare.push(writer)
   }
 }

@@ -37,6 +37,12 @@ import { reqIdOf } from './req-id.ts'
 import { isPull } from './request.ts'
 import type { Runner } from './runner.ts'
 
+/** The same connection, whose bytes come to `onChunk`: `bytes[0..length)`, which are read over after the call. */
+export type PeerSockets = (
+  socket: Socket,
+  onChunk: (bytes: Buffer, length: number) => void,
+) => Socket
+
 /** What a peer needs of its worker. */
 export interface PeerHost {
   readonly codec: WireCodec
@@ -79,13 +85,15 @@ export class Peer implements FrameHandler {
   private fences: (readonly HeldSlots[])[] = []
   private hearer: PeerHearer | null = null
 
-  constructor(socket: Socket, host: PeerHost) {
+  constructor(accepted: Socket, readInto: PeerSockets, host: PeerHost) {
+    const socket = readInto(accepted, (bytes, length) => this.read(bytes.subarray(0, length)))
     this.socket = socket
     this.host = host
     this.outbox = new Outbox(host.turn)
     this.outbox.attach(socket)
-    socket.on('data', (chunk) => this.read(chunk))
     socket.on('drain', () => socket.resume())
+    // It may be half open: nobody is there any more.
+    socket.on('end', () => socket.destroy())
     // Whatever the error is, `close` follows, and is what counts.
     socket.on('error', () => undefined)
     socket.on('close', () => this.closed())

@@ -14,6 +14,7 @@ import { newSession, type ReplySlot, type Session, type Unwritten } from '../../
 import { Traffic } from '../../src/engine/traffic.ts'
 import { type DeliveryRef, noDeliveries } from '../../src/engine/webhook-ports.ts'
 import { EventHub } from '../../src/transports/events/hub.ts'
+import { readInto } from '../../src/transports/tcp/read-buffer.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 
 export type Answer = Record<string, unknown>
@@ -78,6 +79,7 @@ export class ExchangeNode {
       folder: this.folder,
       clock,
       codec: wireCodec,
+      readInto,
       events,
       log: quiet,
       makeRunner: (mail) =>

@@ -26,6 +26,7 @@ import { MemoryStorage } from '../../src/storage/memory/memory-storage.ts'
 import { MemoryStore } from '../../src/storage/memory/memory-store.ts'
 import { readRecordBatch } from '../../src/storage/record-batch.ts'
 import { EventHub } from '../../src/transports/events/hub.ts'
+import { readInto } from '../../src/transports/tcp/read-buffer.ts'
 import { wireCodec } from '../../src/transports/wire/codec.ts'
 import { CapturedLog } from './captured-log.ts'
 import { type Answer, Pending } from './engine-harness.ts'
@@ -79,6 +80,7 @@ export class KeptWorker {
       folder,
       clock,
       codec: wireCodec,
+      readInto,
       events,
       log: this.log,
       makeRunner: (mail, hold) => {
