@@ -15,7 +15,7 @@ const BUFFER_BYTES = 64 * 1024
 /** Enough for the kernel to chew on while the rest of the turn runs. */
 const FLUSH_BYTES = 256 * 1024
 /** So much memory is kept for re-use: a busy link has a dozen buffers on their way, and new ones are the collector's work. */
-const SPARE_BYTES_MAX = 8 * 1024 * 1024
+const SPARE_BYTES_MAX = 4 * 1024 * 1024
 
 export class Outbox {
   writer = new ByteWriter(BUFFER_BYTES)

@@ -1,4 +1,4 @@
-// All connections of a worker read into one buffer, so that reading allocates nothing.
+// All connections of a worker, clients' and other workers', read into one buffer, so that reading allocates nothing.
 //
 // Node gives every read of an accepted socket 64 KiB of its own. At some thousand reads a second that is what the
 // garbage collector mostly works for, and its pauses are the longest ones of the event loop. Node reads into a

@@ -13,6 +13,7 @@ import type { Command } from '../../engine/command.ts'
 import { limits } from '../../engine/limits.ts'
 import { Op, type OpName, opNames, routeOf } from '../../engine/op.ts'
 import { findOp } from './fields.ts'
+import { idCells, NO_PLACE, placeWithin, Stopped, scanIdCells, stopped } from './scan-kernel.ts'
 import { queueNames } from './string-cache.ts'
 
 const SPACE = 0x20
@@ -98,6 +99,8 @@ function peekId(bytes: Buffer, start: number, to: number, into: Command): boolea
 
 function peekIds(bytes: Buffer, start: number, to: number, into: Command): boolean {
   if (!startsWith(bytes, start, IDS_KEY)) return false
+  const place = placeWithin(bytes)
+  if (place !== NO_PLACE) return peekIdsInKernel(place, start + IDS_KEY.length, to, into)
   let first = -1
   let i = start + IDS_KEY.length
   for (let count = 0; count < limits.batchMax; count++) {
@@ -114,6 +117,18 @@ function peekIds(bytes: Buffer, start: number, to: number, into: Command): boole
     i = end + 1
   }
   return false
+}
+
+function peekIdsInKernel(place: number, from: number, to: number, into: Command): boolean {
+  const count = scanIdCells(place, from, to)
+  if (count === 0 || stopped() !== Stopped.closed) return false
+  const first = idCells[0] as number
+  for (let i = 1; i < count; i++) {
+    const steps = ((idCells[i] as number) - first) / limits.shards
+    if (steps !== Math.floor(steps)) return false
+  }
+  into.id = first
+  return true
 }
 
 /** Over `"reqId":…,` if that is at `start`; `start` when it is not, or not as clients write it. */

@@ -2,12 +2,20 @@ import { describe, expect, it } from 'vitest'
 import { Command } from '../../../../src/engine/command.ts'
 import { Op, type OpName, routeOf } from '../../../../src/engine/op.ts'
 import { peekFrame } from '../../../../src/transports/wire/peek.ts'
+import { lineArea } from '../../../../src/transports/wire/scan-kernel.ts'
 
 const command = new Command()
 
+/** In any memory, and in that of the kernel. */
 function peek(text: string): boolean {
   const line = Buffer.from(`${text}\n`)
-  return peekFrame(line, 0, line.length - 1, command)
+  const inKernel = lineArea(0).subarray(0, line.length)
+  line.copy(inKernel)
+  const isPeeked = peekFrame(inKernel, 0, line.length - 1, command)
+  const { op, id } = command
+  expect(peekFrame(line, 0, line.length - 1, command)).toBe(isPeeked)
+  if (isPeeked) expect([command.op, command.id]).toEqual([op, id])
+  return isPeeked
 }
 
 function reqId(): string {
@@ -51,6 +59,9 @@ describe('peekFrame', () => {
     expect(command.id).toBe(33)
     expect(peek('{"cmd":"ACKB","ids":[33,65,98]}')).toBe(false)
     expect(peek('{"cmd":"ACKB","ids":[]}')).toBe(false)
+    // Up to 15 digits; the difference is no whole number of shards.
+    expect(peek('{"cmd":"ACKB","ids":[999999999999968,32,64,999999999999936]}')).toBe(true)
+    expect(peek('{"cmd":"ACKB","ids":[999999999999968,999999999999967]}')).toBe(false)
     expect(peek('{"cmd":"HEARTBEAT","ids":[1,33]}')).toBe(true)
     expect(peek('{"cmd":"RELEASE","id":34}')).toBe(true)
     expect(command.id).toBe(34)
