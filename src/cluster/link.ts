@@ -31,8 +31,8 @@ import { Outbox, type Turn } from './outbox.ts'
 import { type Part, readPart } from './part.ts'
 import { isPull, type Request } from './request.ts'
 
-/** More than Node's own 64 KiB: most replies to a batch arrive whole. */
-const READ_BYTES = 256 * 1024
+/** All links read into it. More than Node's own 64 KiB: most replies to a batch arrive whole. */
+const readBuffer = Buffer.allocUnsafeSlow(1024 * 1024)
 
 /** What a link tells the worker. */
 export interface LinkListener {
@@ -81,8 +81,8 @@ export class Link implements FrameHandler {
     this.socket = connect({
       path: to.path,
       onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (count, buffer) => this.read((buffer as Buffer).subarray(0, count)),
+        buffer: readBuffer,
+        callback: (count) => this.read(readBuffer.subarray(0, count)),
       },
     })
     this.socket.on('connect', () => this.outbox.attach(this.socket))
