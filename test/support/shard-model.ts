@@ -284,9 +284,11 @@ export class ShardModel extends ShardRules {
     this.nowMs = target
   }
 
+  /** What falls due by what was late, as a cron's next tick when the last one is taken, is done as well. */
   jump(ms: number): void {
     this.nowMs += ms
     this.tick()
+    this.advance(0)
   }
 
   /** Mail, and serving, until there is nothing to do: one turn's end. */
