@@ -286,6 +286,8 @@ describe('when a worker is killed', () => {
     const clients = await server.clientPerWorker()
     const queue = onWorker(1)
     const sent = 2000
+    // Who uses both workers stays where they are, and does not move to the one that is to die.
+    for (const client of clients) await push(client, onWorker(0))
     for (const client of clients) {
       for (let i = 0; i < sent; i++) client.send({ cmd: 'PUSH', queue, data: i, reqId: i })
     }
