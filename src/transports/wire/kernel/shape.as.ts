@@ -104,8 +104,8 @@ function match(shape: usize, start: usize): usize {
       at += 32
       continue
     }
-    let misfits = fitsMask(first)
-    if (misfits === 0) misfits = fitsMask(second) << 16
+    let misfits = maskOf(first)
+    if (misfits === 0) misfits = maskOf(second) << 16
     i += ctz(misfits)
     at += ctz(misfits)
     if (at >= length) break
@@ -144,7 +144,7 @@ function misfitsOf(cells: usize, i: usize): v128 {
   return v128.or(beyond, v128.and(isSpecial, above))
 }
 
-function fitsMask(misfits: v128): u32 {
+function maskOf(misfits: v128): u32 {
   return i8x16.bitmask(i8x16.eq(misfits, i8x16.splat(0))) ^ 0xffff
 }
 
