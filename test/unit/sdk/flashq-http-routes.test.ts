@@ -199,6 +199,14 @@ describe('over HTTP', () => {
     ],
     ['deleteCron', () => client.deleteCron('c'), 'DELETE /crons/c', true, true],
     ['listCrons', () => client.listCrons(), 'GET /crons', [{ name: 'c' }], [{ name: 'c' }]],
+    ['listWebhooks, of none', () => client.listWebhooks(), 'GET /webhooks', [], []],
+    [
+      'webhookAttempts, of none',
+      () => client.webhookAttempts('wh_1'),
+      'GET /webhooks/wh_1/deliveries',
+      [],
+      [],
+    ],
     [
       'pingWebhook',
       () => client.pingWebhook('wh_1'),
