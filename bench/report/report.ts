@@ -1,6 +1,6 @@
 // Collects rows while scenarios run, and writes them: one table on standard output and in `bench/results/`, raw data beside it.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Machine } from './machine.ts'
 import type { Row, Skipped } from './row.ts'
@@ -46,12 +46,19 @@ export class Report {
   /** The path of the written table. */
   save(folder: string, machine: Machine): string {
     mkdirSync(folder, { recursive: true })
-    const name = `${machine.date.slice(0, 10)}-${machine.commit}${machine.mode === 'full' ? '' : `-${machine.mode}`}`
-    const path = join(folder, `${name}.md`)
-    writeFileSync(path, this.text(machine))
+    const base = freeBase(folder, machine)
+    writeFileSync(`${base}.md`, this.text(machine))
     const { rows, remarks, skipped, slices } = this
     const raw = { machine, rows, remarks, skipped, slices }
-    writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(raw, null, 1)}\n`)
-    return path
+    writeFileSync(`${base}.json`, `${JSON.stringify(raw, null, 1)}\n`)
+    return `${base}.md`
   }
+}
+
+/** A later run of the same day and commit does not overwrite an earlier one. */
+function freeBase(folder: string, { date, commit, mode }: Machine): string {
+  const base = join(folder, `${date.slice(0, 10)}-${commit}${mode === 'full' ? '' : `-${mode}`}`)
+  let free = base
+  for (let run = 2; existsSync(`${free}.md`); run++) free = `${base}-${run}`
+  return free
 }
