@@ -37,7 +37,7 @@ export function serveWaiting(ctx: ShardContext): void {
 
 function serveQueue(ctx: ShardContext, queue: Queue): void {
   for (;;) {
-    const pull = queue.waits.first()
+    const pull = queue.waits.first
     if (pull === null) return
     const count = Math.min(pull.max, queue.deliverable(ctx.nowMs))
     if (count === 0) {
@@ -45,7 +45,7 @@ function serveQueue(ctx: ShardContext, queue: Queue): void {
       return
     }
     ctx.waits.end(pull)
-    ctx.state.due.noteStale(pull.timed ? 1 : 0)
+    ctx.state.due.noteStale(pull.untilMs > 0 ? 1 : 0)
     deliver(ctx, queue, count, pull, pull.reply)
   }
 }

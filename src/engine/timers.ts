@@ -44,8 +44,8 @@ function fire(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): void
     case TimerKind.rate:
       return refill(ctx, dueMs, seq)
     case TimerKind.wait: {
-      const waiting = ctx.waits.byNumber(seq)
-      if (waiting !== undefined) endWait(ctx, waiting)
+      const waiting = ctx.waits.timed(seq, dueMs)
+      if (waiting !== null) endWait(ctx, waiting)
       return
     }
     case TimerKind.cron: {
@@ -123,7 +123,7 @@ function refill(ctx: ShardContext, dueMs: number, queueNo: number): void {
 
 /** Whether a timer still has its reason; only those that pile up are looked at closely. */
 function isLive(ctx: ShardContext, dueMs: number, kind: TimerKind, seq: Seq): boolean {
-  if (kind === TimerKind.wait) return ctx.waits.byNumber(seq) !== undefined
+  if (kind === TimerKind.wait) return ctx.waits.timed(seq, dueMs) !== null
   if (kind === TimerKind.cron) return ctx.state.cronsByNo.get(seq)?.timerMs === dueMs
   if (kind === TimerKind.delivery) return ctx.outgoing.isLive(seq, dueMs)
   if (kind === TimerKind.webhooks) return dueMs === ctx.home.timerMs

@@ -1,10 +1,13 @@
 // Pulls that could not be served at once: one FIFO line per queue, and a register by number and by holder.
 //
-// A waiting pull is not part of a shard's state: it lives and dies with its connection.
+// 1. A waiting pull is not part of a shard's state: it lives and dies with its connection.
+// 2. One that is over is in no list and points at no other one, so it does not outlive its end (bag.ts says why that counts).
+// 3. A number is given again. A timer belongs to the pull of its number that ends when the timer is due, or is stale.
 
+import { Bag, type BagItem } from './bag.ts'
 import type { Reply } from './ports.ts'
 
-export class WaitingPull {
+export class WaitingPull implements BagItem {
   readonly no: number
   /** Its queue's line. */
   readonly line: WaitingLine
@@ -16,12 +19,17 @@ export class WaitingPull {
   readonly showToken: boolean
   readonly releaseOnClose: boolean
   readonly holder: number
-  /** It has a timer that ends it. */
-  readonly timed: boolean
-  /** Answered or forgotten; the line skips it. */
+  /** When its wait is over; 0: never. */
+  readonly untilMs: number
+  /** Answered or forgotten. */
   over = false
+  /** Among those of its holder. */
+  bagAt = -1
+  /** Its neighbours in the line. */
+  before: WaitingPull | null = null
+  after: WaitingPull | null = null
 
-  constructor(no: number, line: WaitingLine, reply: Reply, pull: PullTerms, timed: boolean) {
+  constructor(no: number, line: WaitingLine, reply: Reply, pull: PullTerms, untilMs: number) {
     this.no = no
     this.line = line
     this.reply = reply
@@ -31,7 +39,7 @@ export class WaitingPull {
     this.showToken = pull.showToken
     this.releaseOnClose = pull.releaseOnClose
     this.holder = pull.holder
-    this.timed = timed
+    this.untilMs = untilMs
   }
 }
 
@@ -48,75 +56,71 @@ export interface PullTerms {
 /** The waiting pulls of one queue, first come first served. */
 export class WaitingLine {
   size = 0
-  private line: WaitingPull[] = []
-  private head = 0
+  first: WaitingPull | null = null
+  private last: WaitingPull | null = null
 
   add(pull: WaitingPull): void {
-    this.line.push(pull)
+    pull.before = this.last
+    if (this.last === null) this.first = pull
+    else this.last.after = pull
+    this.last = pull
     this.size++
   }
 
-  first(): WaitingPull | null {
-    while (this.head < this.line.length) {
-      const pull = this.line[this.head] as WaitingPull
-      if (!pull.over) return pull
-      this.head++
-    }
-    this.line = []
-    this.head = 0
-    return null
-  }
-
-  /** One of the line is over. */
-  left(): void {
+  remove(pull: WaitingPull): void {
+    const { before, after } = pull
+    if (before === null) this.first = after
+    else before.after = after
+    if (after === null) this.last = before
+    else after.before = before
+    pull.before = null
+    pull.after = null
     this.size--
-    if (this.line.length - this.head > 2 * this.size + 64 || this.head > 1024) {
-      this.line = this.line.slice(this.head).filter((pull) => !pull.over)
-      this.head = 0
-    }
   }
 }
 
 /** All waiting pulls of a shard. */
 export class WaitingPulls {
-  private nextNo = 1
-  private readonly byNo = new Map<number, WaitingPull>()
-  private readonly byHolder = new Map<number, Set<WaitingPull>>()
+  /** By number. */
+  private readonly pulls: (WaitingPull | null)[] = []
+  private readonly freeNos: number[] = []
+  /** Of a holder that pulls now and then; forgotten with it. */
+  private readonly byHolder = new Map<number, Bag<WaitingPull>>()
 
-  add(line: WaitingLine, reply: Reply, terms: PullTerms, timed: boolean): WaitingPull {
-    const pull = new WaitingPull(this.nextNo++, line, reply, terms, timed)
-    this.byNo.set(pull.no, pull)
-    const held = this.byHolder.get(terms.holder)
-    if (held === undefined) this.byHolder.set(terms.holder, new Set([pull]))
-    else held.add(pull)
+  /** `untilMs`: 0 for a pull that waits without limit. */
+  add(line: WaitingLine, reply: Reply, terms: PullTerms, untilMs: number): WaitingPull {
+    const no = this.freeNos.pop() ?? this.pulls.length
+    const pull = new WaitingPull(no, line, reply, terms, untilMs)
+    this.pulls[no] = pull
+    this.heldBy(terms.holder).add(pull)
     line.add(pull)
     return pull
   }
 
-  byNumber(no: number): WaitingPull | undefined {
-    return this.byNo.get(no)
+  /** Whose timer is due at `dueMs`; null: that one is over. */
+  timed(no: number, dueMs: number): WaitingPull | null {
+    const pull = this.pulls[no] ?? null
+    return pull?.untilMs === dueMs ? pull : null
   }
 
   /** It was answered, or is forgotten. */
   end(pull: WaitingPull): void {
     if (pull.over) return
     pull.over = true
-    this.byNo.delete(pull.no)
-    const held = this.byHolder.get(pull.holder)
-    if (held !== undefined) {
-      held.delete(pull)
-      if (held.size === 0) this.byHolder.delete(pull.holder)
-    }
-    pull.line.left()
+    this.pulls[pull.no] = null
+    this.freeNos.push(pull.no)
+    this.byHolder.get(pull.holder)?.remove(pull)
+    pull.line.remove(pull)
   }
 
   /** Returns how many of them have a timer that is now for nothing. */
   forgetHolder(holder: number): number {
     let timed = 0
-    for (const pull of [...(this.byHolder.get(holder) ?? [])]) {
+    for (const pull of [...(this.byHolder.get(holder)?.items ?? [])]) {
       this.end(pull)
-      if (pull.timed) timed++
+      if (pull.untilMs > 0) timed++
     }
+    this.byHolder.delete(holder)
     return timed
   }
 
@@ -124,11 +128,21 @@ export class WaitingPulls {
     return this.byHolder.has(holder)
   }
 
+  /** Those of waiting pulls, and some that have none at the moment. */
   holders(): number[] {
     return [...this.byHolder.keys()]
   }
 
   all(): WaitingPull[] {
-    return [...this.byNo.values()]
+    return this.pulls.filter((pull) => pull !== null)
+  }
+
+  private heldBy(holder: number): Bag<WaitingPull> {
+    let bag = this.byHolder.get(holder)
+    if (bag === undefined) {
+      bag = new Bag()
+      this.byHolder.set(holder, bag)
+    }
+    return bag
   }
 }

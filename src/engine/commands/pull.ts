@@ -34,9 +34,9 @@ export function pull(ctx: ShardContext, command: Command, reply: Reply, holder: 
   if (ctx.draining) return reply.refused(refusals.draining)
   if (queue.waits.size >= limits.waitingPullsPerQueueMax)
     return reply.refused(refusals.tooManyWaiting)
-  const timed = command.waitMs > 0
-  const waiting = ctx.waits.add(queue.waits, reply, terms, timed)
-  if (timed) ctx.state.due.add(ctx.nowMs + command.waitMs, timerKey(TimerKind.wait, waiting.no))
+  const untilMs = command.waitMs > 0 ? ctx.nowMs + command.waitMs : 0
+  const waiting = ctx.waits.add(queue.waits, reply, terms, untilMs)
+  if (untilMs > 0) ctx.state.due.add(untilMs, timerKey(TimerKind.wait, waiting.no))
   awaitRateToken(ctx, queue)
 }
 

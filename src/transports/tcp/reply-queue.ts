@@ -11,6 +11,7 @@
 //    nowhere, and the jobs it hands over go back.
 // 4. A pull that is not answered within its submit keeps its frame, so that it can be asked again elsewhere.
 
+import { Bag, type BagItem } from '../../engine/bag.ts'
 import type { ByteWriter } from '../../engine/byte-writer.ts'
 import type { ReplySlot, Unwritten } from '../../engine/ports.ts'
 import type { Refusal } from '../../engine/refusal.ts'
@@ -35,13 +36,15 @@ export interface ReplyAccount {
 /** Where a slot's line goes. */
 type Place = 'undecided' | 'output' | 'own' | 'nowhere'
 
-export class Slot implements ReplySlot {
+export class Slot implements ReplySlot, BagItem {
   unordered = false
   asked: Asked = Asked.other
   place: Place = 'undecided'
   done = false
   /** In the ordered list. */
   queued = false
+  /** Among the unordered ones. */
+  bagAt = -1
   own: ByteWriter | null = null
   handed: Unwritten | null = null
   /** Of a pull that waits: its frame, when it came, and its number among those of the connection. */
@@ -77,7 +80,7 @@ export class ReplyQueue {
   private readonly account: ReplyAccount
   private ordered: Slot[] = []
   private head = 0
-  private readonly unordered = new Set<Slot>()
+  private readonly unordered = new Bag<Slot>()
   private spare: Slot | null = null
   /** Where the line begins that is being written into the output. */
   private lineFrom = 0
@@ -92,7 +95,7 @@ export class ReplyQueue {
 
   /** Commands whose reply has not reached the output. */
   get owed(): number {
-    return this.ordered.length - this.head + this.unordered.size
+    return this.ordered.length - this.head + this.unordered.items.length
   }
 
   /** A slot for the next frame; `settle` follows once the frame was submitted. */
@@ -134,13 +137,13 @@ export class ReplyQueue {
       const { done, line } = this.ordered[i] as Slot
       if (!done && line === null) return false
     }
-    for (const { line } of this.unordered) if (line === null) return false
+    for (const { line } of this.unordered.items) if (line === null) return false
     return true
   }
 
   /** The slots of pulls that wait, in the order in which they came. */
   waiting(): Slot[] {
-    const slots = [...this.ordered.slice(this.head), ...this.unordered]
+    const slots = [...this.ordered.slice(this.head), ...this.unordered.items]
     return slots
       .filter(({ done, line }) => !done && line !== null)
       .sort((a, b) => a.serial - b.serial)
@@ -149,7 +152,7 @@ export class ReplyQueue {
   /** All that is owed, for another worker; `lineOf` a pull. What is held stays held here until it is `abandon`ed. */
   pack(lineOf: (slot: Slot) => Buffer): (KeptPull | KeptReply)[] {
     const kept: (KeptPull | KeptReply)[] = []
-    for (const slot of [...this.ordered.slice(this.head), ...this.unordered]) {
+    for (const slot of [...this.ordered.slice(this.head), ...this.unordered.items]) {
       const { asked, unordered, serial, own, handed } = slot
       if (!slot.done) kept.push({ asked, unordered, serial, line: lineOf(slot) })
       else if (own !== null) kept.push({ bytes: own.toBuffer(), handed })
@@ -216,7 +219,7 @@ export class ReplyQueue {
     this.account.answered(slot, bytes, this.lineFrom, length, handed)
     this.output.lineEnded(handed)
     if (slot.queued) this.drain()
-    else if (slot.unordered) this.unordered.delete(slot)
+    else this.unordered.remove(slot)
     this.owner.replied()
   }
 
@@ -236,9 +239,9 @@ export class ReplyQueue {
       slot.queued = false
       answerCancelled(standIn, refusal)
     }
-    for (const slot of this.unordered) {
+    for (const slot of [...this.unordered.items]) {
       if (slot.asked === Asked.other) continue
-      this.unordered.delete(slot)
+      this.unordered.remove(slot)
       slot.place = 'nowhere'
     }
   }
