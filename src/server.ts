@@ -3,6 +3,7 @@
 import { banner } from './banner.ts'
 import { whyNotBindable } from './cluster/bind-probe.ts'
 import { SteadyClock } from './cluster/clock.ts'
+import { makeObjectsYoung } from './cluster/collector.ts'
 import { Primary, readIdentity } from './cluster/primary.ts'
 import { ShardRunner } from './cluster/shard-runner.ts'
 import { runWorker } from './cluster/worker.ts'
@@ -84,6 +85,7 @@ function exit(code: number, node: DurableNode | null, log: Logger): void {
 }
 
 export async function startWorker(config: Config): Promise<void> {
+  makeObjectsYoung()
   const identity = readIdentity(process.env)
   const clock = new SteadyClock()
   const events = new EventHub()

@@ -13,6 +13,7 @@
 // 4. Letters to other shards wait like replies, in both modes of durability: no shard acts on what another may forget.
 // 5. A pull keeps its frame, so that it can be asked again elsewhere when its shard moves (`bounce`).
 
+import { Bag, type BagItem } from '../engine/bag.ts'
 import { ByteWriter } from '../engine/byte-writer.ts'
 import type { DurableLog, ReplySlot, Unwritten, WireCodec } from '../engine/ports.ts'
 import { type Refusal, refusals } from '../engine/refusal.ts'
@@ -32,7 +33,7 @@ interface Item {
   readonly handed: Unwritten | null
 }
 
-class Group {
+class Group implements BagItem {
   readonly writer: ByteWriter
   items: Item[] = []
   /** Journals that it still waits for. */
@@ -40,6 +41,7 @@ class Group {
   /** Its turn recorded something in more than one journal. */
   isMixed = false
   isOver = false
+  bagAt = -1
 
   constructor(writer: ByteWriter) {
     this.writer = writer
@@ -85,8 +87,9 @@ export class ReplyHold {
   private spareBytes = 0
   private letters: Letter[] = []
   /** Groups of earlier turns that are not over. */
-  private readonly open = new Set<Group>()
+  private readonly open = new Bag<Group>()
   private readonly barriers = new Set<Barrier>()
+  /** In the order of their marks. A log that nothing waits for keeps its place. */
   private readonly waiters = new Map<DurableLog, Waiter[]>()
   /** Marks at the end of the last turn that touched them. */
   private readonly marks = new WeakMap<DurableLog, number>()
@@ -144,8 +147,7 @@ export class ReplyHold {
       group.left--
       if (group.left === 0 && !group.isOver) this.release(group)
     }
-    if (done === waiters.length) this.waiters.delete(log)
-    else waiters.splice(0, done)
+    waiters.splice(0, done)
   }
 
   /** The replies that wait for this log are refused; its letters go on waiting. */
@@ -173,7 +175,7 @@ export class ReplyHold {
 
   /** `done` is called when every reply that was made so far is on its way, or refused. */
   whenSent(done: () => void): void {
-    const groups = new Set(this.open)
+    const groups = new Set(this.open.items)
     if (this.group.items.length > 0) groups.add(this.group)
     if (groups.size === 0) done()
     else this.barriers.add({ groups, done })
@@ -258,7 +260,7 @@ export class ReplyHold {
 
   private ended(group: Group): void {
     this.giveWriter(group.writer)
-    this.open.delete(group)
+    this.open.remove(group)
     for (const barrier of this.barriers) {
       barrier.groups.delete(group)
       if (barrier.groups.size > 0) continue
