@@ -21,6 +21,8 @@ export class WaitingPull implements BagItem {
   readonly holder: number
   /** When its wait is over; 0: never. */
   readonly untilMs: number
+  /** Which one of its shard it is, from the first. */
+  arrival = 0
   /** Answered or forgotten. */
   over = false
   /** Among those of its holder. */
@@ -84,6 +86,7 @@ export class WaitingPulls {
   /** By number. */
   private readonly pulls: (WaitingPull | null)[] = []
   private readonly freeNos: number[] = []
+  private arrivals = 0
   /** Of a holder that pulls now and then; forgotten with it. */
   private readonly byHolder = new Map<number, Bag<WaitingPull>>()
 
@@ -91,6 +94,7 @@ export class WaitingPulls {
   add(line: WaitingLine, reply: Reply, terms: PullTerms, untilMs: number): WaitingPull {
     const no = this.freeNos.pop() ?? this.pulls.length
     const pull = new WaitingPull(no, line, reply, terms, untilMs)
+    pull.arrival = ++this.arrivals
     this.pulls[no] = pull
     this.heldBy(terms.holder).add(pull)
     line.add(pull)
@@ -133,8 +137,9 @@ export class WaitingPulls {
     return [...this.byHolder.keys()]
   }
 
+  /** As they came. */
   all(): WaitingPull[] {
-    return this.pulls.filter((pull) => pull !== null)
+    return this.pulls.filter((pull) => pull !== null).sort((a, b) => a.arrival - b.arrival)
   }
 
   private heldBy(holder: number): Bag<WaitingPull> {
