@@ -168,6 +168,8 @@ export const limits = {
   /** Messages, pings and pongs of a WebSocket client in a second. */
   webSocketMessagesPerSecondMax: 100,
   connectionsPerWorkerMax: 10_000,
+  /** Connections that are refused and may read why; more are closed at once. */
+  turnedAwayMax: 256,
   /** Of one token to one worker, at all doors, unless AUTH_FILE says otherwise. */
   connectionsPerTokenMax: 1000,
   /** Of HTTP, and of a worker. */

@@ -9,8 +9,7 @@ export class LineClient {
   /** The server will send no more. */
   readonly ended: Promise<void>
   private readonly lines: string[] = []
-  private readonly waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] =
-    []
+  private readonly waiting: { resolve: (line: string) => void; reject: () => void }[] = []
   private rest = ''
   private isOver = false
 
@@ -56,9 +55,11 @@ export class LineClient {
   line(): Promise<string> {
     const line = this.lines.shift()
     if (line !== undefined) return Promise.resolve(line)
-    if (this.isOver) return Promise.reject(new Error('the connection is over'))
+    // Made here, so that its stack says who waited.
+    const over = new Error('the connection is over')
+    if (this.isOver) return Promise.reject(over)
     return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject })
+      this.waiting.push({ resolve, reject: () => reject(over) })
     })
   }
 
@@ -94,7 +95,7 @@ export class LineClient {
 
   private over(): void {
     this.isOver = true
-    for (const { reject } of this.waiting.splice(0)) reject(new Error('the connection is over'))
+    for (const { reject } of this.waiting.splice(0)) reject()
   }
 }
 

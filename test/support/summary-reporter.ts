@@ -2,7 +2,8 @@
 //
 // 1. A file that could not be loaded and an error outside of any test count as failed: neither has a
 //    test case, and both must be seen.
-// 2. A run in which no test ran is a failed run.
+// 2. Before it the names of what failed: who sees only the end of a log knows where to look.
+// 3. A run in which no test ran is a failed run.
 
 import type { Reporter, TestModule } from 'vitest/node'
 
@@ -16,23 +17,24 @@ export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     let passed = 0
     let skipped = 0
-    let failed = unhandledErrors.length
+    const failed = unhandledErrors.map(() => 'an error outside of any test')
     for (const module of modules) {
-      if (module.errors().length > 0) failed++
-      for (const suite of module.children.allSuites()) failed += suite.errors().length > 0 ? 1 : 0
+      const file = module.relativeModuleId
+      if (module.errors().length > 0) failed.push(file)
+      for (const suite of module.children.allSuites()) {
+        if (suite.errors().length > 0) failed.push(`${file} > ${suite.fullName}`)
+      }
       for (const test of module.children.allTests()) {
         const { state } = test.result()
         if (state === 'passed') passed++
         else if (state === 'skipped') skipped++
-        else failed++
+        else failed.push(`${file} > ${test.fullName}`)
       }
     }
-    if (passed + failed === 0) {
-      failed = 1
-      this.#write('No test ran.\n')
-    }
-    if (failed > 0) process.exitCode = 1
+    if (passed + failed.length === 0) failed.push('no test ran')
+    if (failed.length > 0) process.exitCode = 1
+    for (const what of failed) this.#write(`failed: ${what}\n`)
     if (skipped > 0) this.#write(`${skipped} skipped\n`)
-    this.#write(`${passed} passed, ${failed} failed\n`)
+    this.#write(`${passed} passed, ${failed.length} failed\n`)
   }
 }

@@ -34,6 +34,17 @@ describe('the last line of a test run', () => {
     expect(lastLine([file(['skipped'])])).toBe('0 passed, 1 failed')
   })
 
+  it('names before it what failed', () => {
+    const modules = [file(['passed', 'failed'], { moduleErrors: 1, suiteErrors: 1 })]
+    expect(linesOf(modules, [new Error('late')])).toEqual([
+      'failed: an error outside of any test',
+      'failed: a.test.ts',
+      'failed: a.test.ts > suite 0',
+      'failed: a.test.ts > suite > test 1',
+      '1 passed, 4 failed',
+    ])
+  })
+
   it('leaves the exit code of a good run alone', () => {
     process.exitCode = undefined
     lastLine([file(['passed'])])
@@ -42,20 +53,29 @@ describe('the last line of a test run', () => {
 })
 
 function lastLine(modules: TestModule[], errors: unknown[] = []): string | undefined {
+  return linesOf(modules, errors).at(-1)
+}
+
+function linesOf(modules: TestModule[], errors: unknown[]): string[] {
   const parts: string[] = []
   const reporter = new SummaryReporter({ write: (part) => void parts.push(part) })
   reporter.onTestRunEnd(modules, errors)
-  return parts.join('').trimEnd().split('\n').at(-1)
+  return parts.join('').trimEnd().split('\n')
 }
 
 /** As much of a test file as the reporter looks at. */
 function file(states: string[], errors: { moduleErrors?: number; suiteErrors?: number } = {}) {
   const { moduleErrors = 0, suiteErrors = 0 } = errors
   return {
+    relativeModuleId: 'a.test.ts',
     errors: () => Array.from({ length: moduleErrors }),
     children: {
-      allSuites: () => [{ errors: () => Array.from({ length: suiteErrors }) }],
-      allTests: () => states.map((state) => ({ result: () => ({ state }) })),
+      allSuites: () => [{ fullName: 'suite 0', errors: () => Array.from({ length: suiteErrors }) }],
+      allTests: () =>
+        states.map((state, n) => ({
+          fullName: `suite > test ${n}`,
+          result: () => ({ state }),
+        })),
     },
   } as unknown as TestModule
 }

@@ -31,6 +31,7 @@ import { Arriving } from './arriving.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionServices, Owner } from './services.ts'
 import { Strangers } from './strangers.ts'
+import { TurnedAway } from './turned-away.ts'
 
 const BACKLOG = 1024
 /** Accepting may fail in a tight loop: it is logged once in a while. */
@@ -62,6 +63,7 @@ export class Listener implements Owner<Connection> {
   /** Those of them that are encrypted. */
   private readonly secured = new Set<Connection>()
   private readonly strangers: Strangers
+  private readonly turnedAway = new TurnedAway()
   private readonly handshakes: Handshakes | null
   private readonly unfollow: () => void
   private acceptErrors = 0
@@ -279,8 +281,7 @@ export class Listener implements Owner<Connection> {
     }
     const out = new ByteWriter(256)
     writeRefusal(out, refusal)
-    socket.on('error', () => undefined)
-    socket.end(out.toBuffer(), () => socket.destroy())
+    this.turnedAway.add(socket, out.toBuffer())
   }
 
   private acceptFailed(error: Error): void {
@@ -310,6 +311,7 @@ export class Listener implements Owner<Connection> {
       })
     }
     this.onEmpty = null
+    this.turnedAway.stop()
     this.handshakes?.stop()
     this.unfollow()
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { holderOf } from '../../../../src/engine/holder-number.ts'
+import { limits } from '../../../../src/engine/limits.ts'
 import { removeStaleSocket } from '../../../../src/transports/tcp/stale-socket.ts'
 import { LineClient } from '../../../support/line-client.ts'
 import { listening } from '../../../support/listening.ts'
@@ -214,6 +215,38 @@ describe('the listener', () => {
     const third = await client()
     third.send({ cmd: 'STATS' })
     expect(await third.line()).toBe(STATS)
+  })
+
+  it('tells one that it refuses why, however soon and however much it sends', async () => {
+    // A Unix socket that is closed fails what its peer writes, and what the peer has not read is lost to it.
+    const { client, gate } = await listening({
+      connectionsMax: 1,
+      endpoints: [{ path: socketPath() }],
+    })
+    const first = await client()
+    first.send({ cmd: 'STATS' })
+    await first.line()
+    const second = await client()
+    const errors: Error[] = []
+    second.socket.on('error', (error) => errors.push(error))
+    second.socket.end('x'.repeat(1_000_000))
+    expect(await second.object()).toMatchObject({ ok: false, code: 'limit_exceeded' })
+    await second.closed
+    expect(errors).toEqual([])
+    expect(gate.ops).toEqual(['STATS'])
+  })
+
+  it('lets many that it refuses read why, and more than that as well as it can', async () => {
+    const { client, listener } = await listening({ connectionsMax: 1 })
+    const first = await client()
+    first.send({ cmd: 'STATS' })
+    await first.line()
+    const refused = []
+    for (let n = 0; n <= limits.turnedAwayMax; n++) refused.push(await client())
+    for (const peer of refused) expect(await peer.object()).toMatchObject({ ok: false })
+    await refused.at(-1)?.ended
+    await listener.stop()
+    await Promise.all(refused.slice(0, -1).map((peer) => peer.ended))
   })
 
   it('drains: idle connections end, others after their answers, waiting pulls are refused', async () => {
